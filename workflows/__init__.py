@@ -1,0 +1,1 @@
+"""The business sagas. One file each; what they call is named in `workflows.contracts`."""
