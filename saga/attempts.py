@@ -67,6 +67,10 @@ class Attempts:
             if resolution.action != Action.RETRY:
                 return Done(self._parking.typed(attempt.action, resolution.result))
 
+    async def look(self, what: str, action: ActivityRef[Any, Any], argument: Any) -> AnyOutcome:
+        """Call something that only reads."""
+        return await self._try(send(action, argument, step=what, doing="look"))
+
     async def _perform(self, attempt: Attempt) -> AnyOutcome:
         self._log.add(EventKind.STEP_STARTED, attempt.name, detail=attempt.scope)
         if isinstance(attempt.action, WorkflowRef):

@@ -74,5 +74,5 @@ class SagaWorkflow:
 
     async def drained(self, result: R) -> R:
         """Return `result` once every handler has answered: a run that ends drops the others."""
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self.saga.shielded(workflow.wait_condition(workflow.all_handlers_finished))
         return result

@@ -1,8 +1,8 @@
 """The saga: steps that can be undone, one point of no return, and what must follow it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -121,12 +121,15 @@ class Saga:
             name, action, argument, scope, inquire, resend, tuple(ladder), park_as, money=True
         )
         value: Out = self._accept(name, await self._attempts.decide(attempt))
-        self._pivot = name
-        self._undos.freeze()
-        self.log.add(EventKind.PIVOT_PASSED, name)
-        if self._cancel_actor:
-            self.log.add(EventKind.CANCEL_TOO_LATE, name, actor=self._cancel_actor)
+        self._pass(name)
         return value
+
+    def go_forward(self, why: str) -> None:
+        """Pass the point of no return without an action: only finishing is right from here on."""
+        if self._pivot:
+            raise SagaMisuse(f"'{why}' would be a second pivot after '{self._pivot}'")
+        self._stop_if_cancelled()
+        self._pass(why)
 
     async def must(
         self,
@@ -152,20 +155,36 @@ class Saga:
 
     async def undo_now(self, name: str, code: str, message: str) -> None:
         """Undo one earlier step at once, because the saga goes on another way."""
-        await self._shielded(self._undos.run_one(name, code, message))
+        await self.shielded(self._undos.run_one(name, code, message))
         self._stop_if_cancelled()
 
     async def wait(
         self, what: str, condition: Callable[[], bool], timeout: timedelta | None = None
     ) -> bool:
         """Wait for something outside; False when the time is up, CancelRequested if cancelled."""
+        with self.waiting(what):
+            return await self.until(condition, timeout)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show the saga as WAITING on something while the block runs."""
         self.log.add(EventKind.WAITING, what)
         self.log.enter(SagaState.WAITING, what)
-        met = await self._wait(condition, timeout)
-        self.log.add(EventKind.RESUMED, what, "" if met else "TIME_UP")
+        yield
+        self.log.add(EventKind.RESUMED, what)
         self.log.enter(SagaState.RUNNING)
+
+    async def until(self, condition: Callable[[], bool], timeout: timedelta | None = None) -> bool:
+        """Wait without a word in the timeline, as one round of a longer wait."""
+        met = await self._wait(condition, timeout)
         self._stop_if_cancelled()
         return met
+
+    async def look(self, what: str, action: ActivityRef[In, Out], argument: In) -> Out | None:
+        """Read something that changes nothing; None when no answer came within its budget."""
+        outcome = await self._attempts.look(what, action, argument)
+        self._stop_if_cancelled()
+        return outcome.value if isinstance(outcome, Done) else None
 
     async def decide(
         self, name: str, code: str, message: str, *, options: Sequence[str], timeout: timedelta
@@ -276,14 +295,14 @@ class Saga:
         ended = self._why(error)
         self.log.add(EventKind.COMPENSATING, ended.step, ended.code, ended.message)
         self.log.enter(SagaState.COMPENSATING)
-        await self._shielded(self._undos.run_all(ended.code, ended.message))
+        await self.shielded(self._undos.run_all(ended.code, ended.message))
         await self._end(EventKind.SAGA_COMPENSATED, SagaState.COMPENSATED, ended.code)
         raise ended from error
 
     async def _end(self, kind: EventKind, state: SagaState, code: str = "") -> None:
         self.log.add(kind, code=code)
         self.log.enter(state)
-        await self._shielded(self.log.close())
+        await self.shielded(self.log.close())
 
     def _why(self, error: BaseException) -> RolledBack:
         if isinstance(error, StepFailed):
@@ -303,6 +322,13 @@ class Saga:
             raise SagaMisuse(f"two steps are called '{name}': their keys would be the same")
         self._names.append(name)
 
+    def _pass(self, pivot: str) -> None:
+        self._pivot = pivot
+        self._undos.freeze()
+        self.log.add(EventKind.PIVOT_PASSED, pivot)
+        if self._cancel_actor:
+            self.log.add(EventKind.CANCEL_TOO_LATE, pivot, actor=self._cancel_actor)
+
     def _stop_if_cancelled(self) -> None:
         if self._cancel_actor and not self._pivot:
             raise CancelRequested
@@ -310,7 +336,8 @@ class Saga:
     def _cancelled_by_temporal(self) -> None:
         self.request_cancel("temporal", "the workflow was cancelled")
 
-    async def _shielded(self, work: Any) -> Any:
+    async def shielded(self, work: Awaitable[A]) -> A:
+        """Await something to its end; a cancellation meanwhile is recorded, not lost."""
         return await settled(asyncio.ensure_future(work), self._cancelled_by_temporal)
 
     async def _wait(self, condition: Callable[[], bool], timeout: timedelta | None) -> bool:
@@ -318,7 +345,7 @@ class Saga:
             return condition() or (self.cancel_requested and not self._pivot)
 
         with suppress(TimeoutError):
-            await self._shielded(workflow.wait_condition(over, timeout=timeout))
+            await self.shielded(workflow.wait_condition(over, timeout=timeout))
         return condition()
 
     def _accept(self, name: str, outcome: AnyOutcome) -> Any:

@@ -73,6 +73,7 @@ class AuthoriseAttempt(Contract):
     instrument: str
     reason: str
     expires_in: int
+    three_ds: bool = False
 
 
 class NextAction(Contract):
@@ -131,10 +132,10 @@ class WatchLate(Contract):
 
 
 class LateOutcome(Contract):
-    """What the watch over a left-behind attempt came to."""
+    """What the watch over a left-behind attempt gave back, in paise."""
 
     attempt_id: str
-    returned_paise: int
+    returned_paise: int = 0
 
 
 _CALL = timedelta(seconds=10)
@@ -145,7 +146,7 @@ _PATIENT = RetryPolicy(
     maximum_interval=timedelta(seconds=5),
 )
 _OUTWARD: dict[str, Any] = {"task_queue": PAYMENTS, "start_to_close": _CALL}
-# Authorise and capture are sent once: what follows an unknown answer is the saga's decision.
+# Authorise is sent once: what follows an unknown answer is the saga's decision.
 # Time in the queue counts too, so that a worker's death does not turn into an unknown at once.
 _SENT_ONCE = {**_OUTWARD, "schedule_to_close": timedelta(seconds=90), "retry": _ONCE}
 _LOOKED_UP = {**_OUTWARD, "schedule_to_close": timedelta(seconds=30), "retry": _PATIENT}
@@ -157,7 +158,8 @@ AUTHORISE = activity_ref("payments.authorise", AuthoriseAttempt, AttemptResult, 
 FIND = activity_ref("payments.find", AuthoriseAttempt, Inquiry[AttemptResult], **_LOOKED_UP)
 LOOK = activity_ref("payments.look", AuthoriseAttempt, AttemptResult, **_LOOKED_UP)
 VOID = activity_ref("payments.void", Undo[AuthoriseAttempt, AttemptResult], None, **_GIVEN_BACK)
-CAPTURE = activity_ref("payments.capture", PaymentAuthorised, Captured, **_SENT_ONCE)
+# Capturing again what is captured changes nothing at any PSP, so a lost worker is no riddle.
+CAPTURE = activity_ref("payments.capture", PaymentAuthorised, Captured, **_LOOKED_UP)
 FIND_CAPTURE = activity_ref(
     "payments.find_capture", PaymentAuthorised, Inquiry[Captured], **_LOOKED_UP
 )
@@ -176,3 +178,4 @@ AUTHORISE_PAYMENT: WorkflowRef[PayOrder, PaymentAuthorised] = WorkflowRef(
     id_of=lambda request: payment_id(request.order_id),
     kind=PAYMENT,
 )
+WATCH = "LatePaymentWatch"
