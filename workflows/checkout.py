@@ -37,7 +37,7 @@ class CheckoutSaga(SagaWorkflow):
             async with self.saga as saga:
                 await self._sell(saga, request)
         except RolledBack as ended:
-            return await self._tell(_end_state(ended.code), ended.code, ended.message)
+            return await self._tell(orders.end_state(ended.code), ended.code, ended.message)
         return await self._tell(OrderState.CONFIRMED)
 
     async def _sell(self, saga: Saga, request: PlaceOrder) -> None:
@@ -57,6 +57,24 @@ class CheckoutSaga(SagaWorkflow):
             undo=stock.RELEASE,
         )
         await self._accept_risk(saga, request, opened)
+        if opened.total_paise == 0:
+            saga.go_forward("a coupon pays for everything")
+        else:
+            await self._charge(saga, request, opened)
+        await saga.must(
+            "commit stock",
+            stock.COMMIT,
+            stock.CommitStock(order_id=order.order_id),
+            park_as="STOCK_NOT_COMMITTED",
+        )
+        await saga.must(
+            "confirm order",
+            orders.CONFIRM,
+            orders.ConfirmOrder(order_id=order.order_id),
+            park_as="ORDER_NOT_CONFIRMED",
+        )
+
+    async def _charge(self, saga: Saga, request: PlaceOrder, opened: orders.OpenedOrder) -> None:
         payment = await saga.step(
             "authorise payment",
             payments.AUTHORISE_PAYMENT,
@@ -72,20 +90,10 @@ class CheckoutSaga(SagaWorkflow):
             payment,
             inquire=payments.FIND_CAPTURE,
             scope=payment.psp,
+            # Capturing what is captured changes nothing at any PSP.
+            resend=True,
             ladder=request.timings.payment.ladder,
             park_as="CAPTURE_UNKNOWN",
-        )
-        await saga.must(
-            "commit stock",
-            stock.COMMIT,
-            stock.CommitStock(order_id=order.order_id),
-            park_as="STOCK_NOT_COMMITTED",
-        )
-        await saga.must(
-            "confirm order",
-            orders.CONFIRM,
-            orders.ConfirmOrder(order_id=order.order_id),
-            park_as="ORDER_NOT_CONFIRMED",
         )
 
     async def _accept_risk(
@@ -182,9 +190,3 @@ def _payment_of(request: PlaceOrder, opened: orders.OpenedOrder) -> payments.Pay
         timings=request.timings.payment,
     )
 
-
-def _end_state(code: str) -> OrderState:
-    return {
-        "CANCELLED": OrderState.CANCELLED,
-        "PAYMENT_EXPIRED": OrderState.EXPIRED,
-    }.get(code, OrderState.REFUSED)

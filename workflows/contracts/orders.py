@@ -57,6 +57,14 @@ class ConfirmOrder(Contract):
     order_id: str
 
 
+def end_state(code: str) -> OrderState:
+    """Return the state in which an order ends that was rolled back for this reason."""
+    return {
+        "CANCELLED": OrderState.CANCELLED,
+        "PAYMENT_EXPIRED": OrderState.EXPIRED,
+    }.get(code, OrderState.REFUSED)
+
+
 OPEN = activity_ref("orders.open", OpenOrder, OpenedOrder, **TRANSACTION)
 CANCEL = activity_ref("orders.cancel", Undo[OpenOrder, OpenedOrder], None, **TRANSACTION)
 MARK = activity_ref("orders.mark", MarkOrder, None, **TRANSACTION)

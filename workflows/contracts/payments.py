@@ -1,6 +1,6 @@
 """Paying: attempts at PSPs, capture, giving money back."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.common import RetryPolicy
@@ -77,12 +77,13 @@ class AuthoriseAttempt(Contract):
 
 
 class NextAction(Contract):
-    """What the customer has to do: open a link, or scan a code, before it expires."""
+    """What the customer has to do, and until when (UTC): follow a link, or scan a code."""
 
     kind: str
-    url: str = ""
-    qr: str = ""
-    expires_in: int = 0
+    url: str | None = None
+    deep_link: str | None = None
+    qr: str | None = None
+    expires_at: datetime | None = None
 
 
 class AttemptResult(Contract):
