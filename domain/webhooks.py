@@ -4,7 +4,8 @@ Pure: secrets and the time of arrival are passed in. Each verifier takes the sec
 valid now, so that an old and a new one overlap while a secret is rotated.
 
 WebhookError(DomainError)
-├── BadSignature       not signed by the PSP, or signed too long ago: refuse, change nothing
+├── BadSignature       not signed by the PSP: refuse, change nothing
+│   └── StaleSignature signed, but too long ago or ahead: refuse too
 └── UnreadableEvent    signed, but not in a form we know: keep the bytes for a person
 """
 
@@ -34,6 +35,10 @@ class BadSignature(WebhookError):
     def __init__(self, reason: str) -> None:
         super().__init__("BAD_SIGNATURE", reason)
         self.reason = reason
+
+
+class StaleSignature(BadSignature):
+    """Signed by the PSP, but too long ago or ahead: a replay, or a clock that is wrong."""
 
 
 class UnreadableEvent(WebhookError):
@@ -112,15 +117,15 @@ def verify_alphapay(
 ) -> list[PaymentEvent]:
     """Check `AlphaPay-Signature: t=…,v1=…` (one v1 or several) and read the event.
 
-    Raises BadSignature where no v1 fits a secret or t is off by more than TOLERANCE, and
-    UnreadableEvent where the signed bytes are no event.
+    Raises BadSignature where no v1 fits a secret, StaleSignature where t is off by more than
+    TOLERANCE, and UnreadableEvent where the signed bytes are no event.
     """
     signed_at, given = _time_and_signatures(_header(headers, "AlphaPay-Signature"))
     _check_signature(f"{signed_at}.".encode() + raw, given, secrets)
     # After the signature, so that a stranger learns nothing about our clock.
     age = abs(now.timestamp() - signed_at)
     if age > TOLERANCE.total_seconds():
-        raise BadSignature(
+        raise StaleSignature(
             f"signed {age:.0f} s away from now, over the {TOLERANCE.total_seconds():.0f} s allowed:"
             " check both clocks, or it is a replay"
         )

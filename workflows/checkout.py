@@ -189,4 +189,3 @@ def _payment_of(request: PlaceOrder, opened: orders.OpenedOrder) -> payments.Pay
         pincode=opened.pincode,
         timings=request.timings.payment,
     )
-

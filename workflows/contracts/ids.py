@@ -20,6 +20,9 @@ def payment_id(order_id: str) -> str:
     return f"{PAYMENT}:{order_id}"
 
 
-def late_payment_id(attempt_id: str) -> str:
-    """Return the ID of the watcher over one attempt that may still succeed."""
-    return f"{LATE_PAYMENT}:{attempt_id}"
+def late_payment_id(attempt_id: str, webhook_id: str = "") -> str:
+    """Return the ID of the watcher over one attempt that may still succeed.
+
+    A webhook that tells of money after that watcher has ended starts another, named for it.
+    """
+    return ":".join(filter(None, (LATE_PAYMENT, attempt_id, webhook_id)))

@@ -97,6 +97,7 @@ def test_late_success_is_legal(given_up: P) -> None:
         P.AUTHORISED,
         P.PARTIALLY_CAPTURED,
         P.CAPTURED,
+        P.REFUND_PENDING,
         P.VOIDING,
         P.VOIDED,
         P.REFUNDED,

@@ -1,0 +1,1 @@
+"""What sagas have done: one folder per port, each activity thin: load, call, translate, save."""

@@ -1,0 +1,1 @@
+"""Orders: opened at checked prices, confirmed, or ended with a reason."""

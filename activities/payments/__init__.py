@@ -1,0 +1,1 @@
+"""Payments: attempts at PSPs, capture, and giving money back."""

@@ -1,0 +1,1 @@
+"""Sagas: their timeline, projected for lists."""

@@ -1,0 +1,1 @@
+"""Stock: reserved over all lines at once, committed, released, swept."""

@@ -1,0 +1,54 @@
+"""`python -m sandbox alphapay --port 9101 --data DIR`: one PSP as an HTTP server on 127.0.0.1."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sandbox.alphapay import AlphaPay
+from sandbox.betapay import BetaPay
+from sandbox.psp.app import Psp
+from sandbox.psp.server import serve
+from sandbox.psp.webhooks import Target
+
+PSPS: dict[str, type[Psp]] = {psp.name: psp for psp in (AlphaPay, BetaPay)}
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="A payment service provider on this machine, with books of its own.",
+        epilog="Keys and secrets may also come from SANDBOX_API_KEY and SANDBOX_WEBHOOK_SECRET,"
+        " which keeps them out of the process list.",
+    )
+    parser.add_argument("psp", choices=sorted(PSPS))
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0: any free one")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of its books")
+    parser.add_argument("--webhook-url", help="where events are sent; left out: nowhere")
+    parser.add_argument("--webhook-secret", default=os.environ.get("SANDBOX_WEBHOOK_SECRET"))
+    parser.add_argument("--api-key", default=os.environ.get("SANDBOX_API_KEY"))
+    return parser
+
+
+def main() -> None:
+    """Start the PSP that the command line names."""
+    parser = _arguments()
+    given = parser.parse_args()
+    if not given.api_key:
+        parser.error("an API key is needed: pass --api-key or set SANDBOX_API_KEY")
+    target = None
+    if given.webhook_url:
+        if urlsplit(given.webhook_url).scheme not in ("http", "https"):
+            parser.error(f"--webhook-url {given.webhook_url!r} is not an http(s) address")
+        if not given.webhook_secret:
+            parser.error("webhooks are signed: pass --webhook-secret or SANDBOX_WEBHOOK_SECRET")
+        target = Target(url=given.webhook_url, secret=given.webhook_secret)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    psp = PSPS[given.psp](data=given.data, target=target, api_key=given.api_key)
+    serve(psp.asgi(), given.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What payment service providers have in common: books, faults, webhooks, customers."""

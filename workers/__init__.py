@@ -1,0 +1,1 @@
+"""The composition root: which process serves which task queue, and with what."""

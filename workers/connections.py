@@ -1,0 +1,66 @@
+"""Open what a worker stands on, and close it again."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import GrpcCompression
+
+from activities.payments.psp import PSP, AlphaPay, BetaPay, psp_client
+from db.session import Database
+from workers.config import WorkerConfig
+
+_REDIS_SECONDS = 1.0
+
+
+async def temporal_client(config: WorkerConfig) -> Client:
+    """Connect to Temporal; on one machine compressing messages only costs."""
+    return await Client.connect(
+        config.temporal_address,
+        namespace=config.namespace,
+        data_converter=pydantic_data_converter,
+        grpc_compression=GrpcCompression.NONE,
+    )
+
+
+@asynccontextmanager
+async def database(config: WorkerConfig, name: str, pool_size: int = 20) -> AsyncIterator[Database]:
+    """A pool of database connections, shown in PostgreSQL under `name`."""
+    opened = Database(config.postgres_url, pool_size=pool_size, application=name)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def redis(config: WorkerConfig) -> AsyncIterator["Redis"]:
+    """A client that gives up soon: nothing that it serves is the truth."""
+    client = Redis.from_url(
+        config.redis_url,
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@asynccontextmanager
+async def providers(config: WorkerConfig) -> AsyncIterator[dict[str, PSP]]:
+    """The configured PSPs by name, over one pool of HTTP connections."""
+    makers: Mapping[str, type[AlphaPay] | type[BetaPay]] = {
+        "alphapay": AlphaPay,
+        "betapay": BetaPay,
+    }
+    async with psp_client() as client:
+        yield {
+            name: makers[name](client, base_url=at.url, api_key=at.key, secrets=at.webhook_secrets)
+            for name, at in config.providers.items()
+        }

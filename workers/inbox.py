@@ -1,0 +1,157 @@
+"""Deliver what the webhook inbox holds: to the payment saga, or to a watcher after it."""
+
+import asyncio
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from db.outage import is_outage
+from db.relay import pause
+from db.repositories import inbox, payments
+from db.repositories.inbox import WebhookRecord
+from db.repositories.payments import AttemptRecord, PaymentRecord
+from db.session import Database
+from domain.payments import PaymentState
+from domain.webhooks import EventKind
+from saga import search_attributes
+from workflows.contracts.checkout import PSP_EVENT
+from workflows.contracts.ids import LATE_PAYMENT, SAGAS, late_payment_id, payment_id
+from workflows.contracts.payments import (
+    WATCH,
+    AuthoriseAttempt,
+    PaymentTimings,
+    PSPEvent,
+    WatchLate,
+)
+
+_IDLE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
+_BATCH = 50
+_MONEY_ARRIVED = (EventKind.PAYMENT_AUTHORISED, EventKind.PAYMENT_CAPTURED)
+# An attempt that our books hold for over; money that arrives for it is nobody's.
+_OVER = (
+    PaymentState.UNKNOWN,
+    PaymentState.FAILED,
+    PaymentState.EXPIRED,
+    PaymentState.VOIDING,
+    PaymentState.VOIDED,
+)
+_log = structlog.get_logger("inbox")
+
+
+class Delivery(StrEnum):
+    """Where an event went."""
+
+    TO_PAYMENT = "TO_PAYMENT"
+    TO_WATCHER = "TO_WATCHER"
+    TO_NEW_WATCHER = "TO_NEW_WATCHER"
+    OLD_NEWS = "OLD_NEWS"
+
+
+class Deliverer:
+    """Takes events from the inbox until each has reached whoever must act on it."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        timings: PaymentTimings,
+        *,
+        grace_seconds: float = 2.0,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._timings = timings
+        self._grace = grace_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set; a lost server is waited for."""
+        back_off = _IDLE_SECONDS
+        while not stop.is_set():
+            try:
+                delivered = await self.deliver_batch()
+                back_off = _IDLE_SECONDS
+            except Exception as error:
+                if not isinstance(error, RPCError) and not is_outage(error):
+                    raise
+                _log.warning("inbox_waits", error=type(error).__name__, seconds=back_off)
+                delivered = 0
+                back_off = min(back_off * 2, _LONGEST_PAUSE_SECONDS)
+            if delivered < _BATCH:
+                await pause(stop, back_off)
+
+    async def deliver_batch(self) -> int:
+        """Deliver what is due; returns how many events were looked at."""
+        async with self._database.unit_of_work() as session:
+            due = await inbox.undelivered(
+                session, datetime.now(UTC), grace_seconds=self._grace, limit=_BATCH
+            )
+            for webhook in due:
+                attempt = await payments.attempt_by_ref(
+                    session, webhook.provider, merchant_ref=webhook.payment_ref
+                )
+                if attempt is None:
+                    _log.warning("no_such_attempt", webhook=webhook.id, provider=webhook.provider)
+                    await inbox.mark_failed(session, webhook.id, "no attempt of ours")
+                    continue
+                payment = await payments.get(session, attempt.payment_id)
+                went = await self._deliver(webhook, attempt, payment)
+                _log.info(
+                    "webhook_delivered", webhook=webhook.id, order_id=attempt.order_id, to=went
+                )
+                await inbox.mark_delivered(session, webhook.id, order_id=attempt.order_id)
+        return len(due)
+
+    async def _deliver(
+        self, webhook: WebhookRecord, attempt: AttemptRecord, payment: PaymentRecord
+    ) -> Delivery:
+        event = PSPEvent(attempt_id=attempt.id, kind=webhook.kind)
+        if await self._signal(payment_id(attempt.order_id), event):
+            return Delivery.TO_PAYMENT
+        if await self._signal(late_payment_id(attempt.id), event):
+            return Delivery.TO_WATCHER
+        if webhook.kind in _MONEY_ARRIVED and attempt.state in _OVER:
+            await self._watch(webhook, attempt, payment)
+            return Delivery.TO_NEW_WATCHER
+        return Delivery.OLD_NEWS
+
+    async def _signal(self, saga_id: str, event: PSPEvent) -> bool:
+        try:
+            await self._client.get_workflow_handle(saga_id).signal(PSP_EVENT, event)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def _watch(
+        self, webhook: WebhookRecord, attempt: AttemptRecord, payment: PaymentRecord
+    ) -> None:
+        request = AuthoriseAttempt(
+            attempt_id=attempt.id,
+            payment_id=payment.id,
+            order_id=attempt.order_id,
+            seq=attempt.seq,
+            psp=attempt.psp,
+            amount_paise=attempt.amount_paise,
+            currency=payment.currency,
+            method=payment.method,
+            instrument="",
+            reason="a webhook told of money for an attempt that was over",
+            expires_in=0,
+        )
+        await self._client.start_workflow(
+            WATCH,
+            WatchLate(attempt=request, timings=self._timings),
+            id=late_payment_id(attempt.id, webhook.id),
+            task_queue=SAGAS,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=search_attributes(LATE_PAYMENT, attempt.order_id),
+            start_signal=PSP_EVENT,
+            start_signal_args=[PSPEvent(attempt_id=attempt.id, kind="REPLAYED")],
+        )
