@@ -1,0 +1,1 @@
+"""What is written down: PostgreSQL models, migrations, repositories; names in Mongo and Redis."""

@@ -1,0 +1,1 @@
+"""Reading product files and putting what they hold on the shelves."""

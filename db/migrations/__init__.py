@@ -1,0 +1,1 @@
+"""Alembic's folder: one revision per file, its SQL beside it."""

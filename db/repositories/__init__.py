@@ -1,0 +1,1 @@
+"""All SQL, one module per topic. Functions take the session first, and none of them commits."""
