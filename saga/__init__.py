@@ -4,6 +4,7 @@ Knows Temporal, knows no business. See README.md for an example and the guarante
 """
 
 from saga.base import CancelRequest, CancelVerdict, SagaWorkflow
+from saga.calls import send
 from saga.keys import key_for
 from saga.log import ORDER_ID, SAGA_KIND, SAGA_STATE, search_attributes
 from saga.outcomes import (
@@ -62,4 +63,5 @@ __all__ = [
     "implements",
     "key_for",
     "search_attributes",
+    "send",
 ]

@@ -10,7 +10,7 @@ from saga.log import SagaLog, search_attributes
 from saga.outcomes import AnyOutcome, Done, Failed, Inquiry, Unknown, Verdict, classify, is_failure
 from saga.parking import Action, Parking, Resolution
 from saga.refs import ActivityRef, WorkflowRef
-from saga.timeline import EventKind, ParkedStep, SagaState
+from saga.timeline import EventKind, ParkedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class Attempts:
         if not isinstance(outcome, Unknown):
             return outcome
         if attempt.inquire is None:
-            return Failed(outcome.code, outcome.message)
+            return Failed(outcome.code, outcome.message, proven=False)
         return await self._settle(attempt, attempt.inquire, outcome)
 
-    async def insist(self, attempt: Attempt) -> Done[Any]:
-        """Perform the action until it is done, by itself or with a person's help."""
+    async def insist(self, attempt: Attempt) -> Done[Any] | None:
+        """Perform the action until it is done, or a person says so; None if one skips it."""
         while True:
             outcome = await self._perform(attempt)
             if isinstance(outcome, Done):
@@ -64,8 +64,10 @@ class Attempts:
             kind = EventKind.STEP_FAILED if failed else EventKind.STEP_UNKNOWN
             self._log.add(kind, attempt.name, outcome.code, outcome.message)
             resolution = await self._ask(attempt, "must", outcome)
-            if resolution.action != Action.RETRY:
+            if resolution.action == Action.MARK_DONE:
                 return Done(self._parking.typed(attempt.action, resolution.result))
+            if resolution.action == Action.SKIP:
+                return None
 
     async def look(self, what: str, action: ActivityRef[Any, Any], argument: Any) -> AnyOutcome:
         """Call something that only reads."""
@@ -142,7 +144,6 @@ class Attempts:
         return Unknown(answer.code, answer.message)
 
     async def _ask(self, attempt: Attempt, doing: str, outcome: Failed | Unknown) -> Resolution:
-        before = self._log.state
         parked = ParkedStep(
             step=attempt.name,
             code=attempt.park_as,
@@ -151,10 +152,8 @@ class Attempts:
             actions=[Action.RETRY, Action.MARK_DONE, Action.SKIP],
             money=attempt.money,
         )
-        self._parking.put(parked, needs=attempt.action if doing == "do" else None)
-        self._log.enter(SagaState.PARKED)
+        self._parking.put(parked, needs=attempt.action)
         resolution: Resolution = await self._shielded(self._parking.answer(attempt.name))
-        self._log.enter(before)
         return resolution
 
     async def _shielded(self, work: Any) -> Any:

@@ -64,7 +64,7 @@ class SagaWorkflow:
         saga = self.saga
         saga.request_cancel(request.actor, request.reason)
         await workflow.wait_condition(
-            lambda: saga.log.state.ended or saga.pivot_passed or bool(saga.parking.steps())
+            lambda: saga.pivot_passed or saga.log.state.ended or saga.log.state is SagaState.PARKED
         )
         if saga.log.state is SagaState.COMPENSATED:
             return CancelVerdict.CANCELLED

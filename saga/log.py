@@ -30,6 +30,7 @@ class SagaLog:
     def __init__(self, kind: str, recorder: ActivityRef[Recording, None] | None) -> None:
         self.kind = kind
         self.state = SagaState.RUNNING
+        self._beneath = SagaState.RUNNING
         self.subject = ""
         self.owner = ""
         self.waiting_on = ""
@@ -61,10 +62,16 @@ class SagaLog:
 
     def enter(self, state: SagaState, waiting_on: str = "") -> None:
         """Change the state, show it in Temporal and start recording it."""
+        self._beneath = state
+        self.waiting_on = waiting_on
+        self.show()
+
+    def show(self) -> None:
+        """Show the present state: PARKED for as long as any step waits for a person."""
+        state = SagaState.PARKED if self._asks_a_person() else self._beneath
         if state is not self.state:
             workflow.upsert_search_attributes([SAGA_STATE.value_set(state.value)])
         self.state = state
-        self.waiting_on = waiting_on
         workflow.set_current_details(self._details())
         if not state.ended:
             self._record_soon()
@@ -111,6 +118,10 @@ class SagaLog:
             return False
         self._recorded = upto
         return True
+
+    def _asks_a_person(self) -> bool:
+        # A decision is part of the plan: the saga waits for it, and can be cancelled.
+        return any(at.doing != "decide" for at in self._parked())
 
     def _details(self) -> str:
         parked = "".join(

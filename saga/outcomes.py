@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    ApplicationErrorCategory,
     ChildWorkflowError,
     FailureError,
     WorkflowAlreadyStartedError,
@@ -24,6 +25,11 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from saga.refs import Out
 
+# Part of business: no alarm, no traceback in the logs, and no retry.
+_EXPECTED: dict[str, Any] = {
+    "non_retryable": True,
+    "category": ApplicationErrorCategory.BENIGN,
+}
 _STEP_FAILED = "saga.StepFailed"
 _OUTCOME_UNKNOWN = "saga.OutcomeUnknown"
 _ROLLED_BACK = "saga.RolledBack"
@@ -33,7 +39,7 @@ class StepFailed(ApplicationError):
     """The action definitely did not take effect. `code` is stable, `message` is for people."""
 
     def __init__(self, code: str, message: str, step: str = "") -> None:
-        super().__init__(message, code, step, type=_STEP_FAILED, non_retryable=True)
+        super().__init__(message, code, step, type=_STEP_FAILED, **_EXPECTED)
         self.code = code
         self.step = step
 
@@ -42,7 +48,7 @@ class OutcomeUnknown(ApplicationError):
     """The action was sent and may or may not have taken effect."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message, code, type=_OUTCOME_UNKNOWN, non_retryable=True)
+        super().__init__(message, code, type=_OUTCOME_UNKNOWN, **_EXPECTED)
         self.code = code
 
 
@@ -63,7 +69,7 @@ class RolledBack(ApplicationError):
     """Everything was undone. As a workflow's failure it tells a parent saga: it did not happen."""
 
     def __init__(self, code: str, message: str, step: str = "") -> None:
-        super().__init__(message, code, step, type=_ROLLED_BACK, non_retryable=True)
+        super().__init__(message, code, step, type=_ROLLED_BACK, **_EXPECTED)
         self.code = code
         self.step = step
 
@@ -100,10 +106,11 @@ class Done(Generic[Out]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It provably did not take effect."""
+    """It did not take effect; where that is not `proven`, the step's undo makes it so."""
 
     code: str
     message: str
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,16 +58,21 @@ class Parking:
         return list(self._steps.values())
 
     def put(self, parked: ParkedStep, needs: Any = None) -> None:
-        """Park a step. `needs` is the action whose output must come with MARK_DONE."""
+        """Park a step. `needs` is the action whose output may come with MARK_DONE.
+
+        It has to come where the body goes on with it: for a step or a pivot.
+        """
         self._steps[parked.step] = parked
         self._needs[parked.step] = needs
         self._log.add(EventKind.PARKED, parked.step, parked.code, parked.message)
+        self._log.show()
 
     async def answer(self, *steps: str) -> Resolution:
         """Wait for a person's answer to one of these parked steps and take it off the list."""
         await workflow.wait_condition(lambda: any(step in self._answers for step in steps))
         step = next(step for step in steps if step in self._answers)
         del self._steps[step]
+        self._log.show()
         return self._answers.pop(step)
 
     def has_answer(self, step: str) -> bool:
@@ -96,7 +101,7 @@ class Parking:
         if not resolution.actor.strip() or not resolution.note.strip():
             raise _refusal("NOTE_MISSING", "say who resolves the step, and why in a note")
         if resolution.action == Action.MARK_DONE:
-            self._check_result(resolution)
+            self._check_result(parked, resolution)
         if self._needs_second(parked, resolution) and parked.first_approval == resolution.actor:
             raise _refusal(
                 "SECOND_PERSON_NEEDED",
@@ -131,9 +136,11 @@ class Parking:
             return None
         return TypeAdapter(action.returns).validate_python(result)
 
-    def _check_result(self, resolution: Resolution) -> None:
+    def _check_result(self, parked: ParkedStep, resolution: Resolution) -> None:
         action = self._needs.get(resolution.step)
         if action is None or action.returns is type(None):
+            return
+        if resolution.result is None and parked.doing != "do":
             return
         try:
             TypeAdapter(action.returns).validate_python(resolution.result)

@@ -13,9 +13,9 @@ from saga.attempts import Attempt, Attempts
 from saga.calls import settled
 from saga.log import SagaLog
 from saga.outcomes import (
-    AnyOutcome,
     CancelRequested,
     Done,
+    Failed,
     Inquiry,
     Refused,
     RolledBack,
@@ -150,6 +150,8 @@ class Saga:
             raise SagaMisuse(f"'{name}' must not come before the pivot: use step()")
         attempt = Attempt(name, action, argument, scope, None, False, (), park_as, money)
         outcome = await self._attempts.insist(attempt)
+        if outcome is None:
+            return None
         self.log.add(EventKind.STEP_DONE, name)
         return outcome.value  # type: ignore[no-any-return]
 
@@ -196,10 +198,11 @@ class Saga:
         )
         self.log.enter(SagaState.WAITING, f"a decision: {name}")
         answered = await self._wait(lambda: self.parking.has_answer(name), timeout)
-        answer = await self.parking.answer(name) if answered else None
+        answer = await self.shielded(self.parking.answer(name)) if answered else None
         if answer is None:
             self.parking.withdraw(name)
-            self.log.add(EventKind.RESUMED, name, "TIME_UP")
+            code = "CANCELLED" if self.cancel_requested else "TIME_UP"
+            self.log.add(EventKind.RESUMED, name, code)
         self.log.enter(SagaState.RUNNING)
         self._stop_if_cancelled()
         return answer
@@ -242,7 +245,7 @@ class Saga:
 
     def request_cancel(self, actor: str, reason: str = "") -> None:
         """Record a request to stop, and wake whatever can be interrupted."""
-        if self._cancel_actor:
+        if self._cancel_actor or self.log.state.ended:
             return
         self._cancel_actor, self._cancel_reason = actor, reason
         kind = EventKind.CANCEL_TOO_LATE if self._pivot else EventKind.CANCEL_REQUESTED
@@ -279,6 +282,7 @@ class Saga:
         trace: TracebackType | None,
     ) -> None:
         """Complete, or roll back and raise RolledBack."""
+        self._notice_cancellation()
         if error is None and not self._pivot and self.cancel_requested:
             error = CancelRequested()
         if error is None:
@@ -330,8 +334,14 @@ class Saga:
             self.log.add(EventKind.CANCEL_TOO_LATE, pivot, actor=self._cancel_actor)
 
     def _stop_if_cancelled(self) -> None:
+        self._notice_cancellation()
         if self._cancel_actor and not self._pivot:
             raise CancelRequested
+
+    def _notice_cancellation(self) -> None:
+        # A body that catches CancelledError at an await of its own hides it from the engine.
+        if workflow.cancellation_reason() is not None:
+            self._cancelled_by_temporal()
 
     def _cancelled_by_temporal(self) -> None:
         self.request_cancel("temporal", "the workflow was cancelled")
@@ -348,11 +358,12 @@ class Saga:
             await self.shielded(workflow.wait_condition(over, timeout=timeout))
         return condition()
 
-    def _accept(self, name: str, outcome: AnyOutcome) -> Any:
+    def _accept(self, name: str, outcome: Done[Any] | Failed) -> Any:
         if isinstance(outcome, Done):
             self.log.add(EventKind.STEP_DONE, name)
             return outcome.value
-        self.log.add(EventKind.STEP_FAILED, name, outcome.code, outcome.message)
+        kind = EventKind.STEP_FAILED if outcome.proven else EventKind.STEP_UNKNOWN
+        self.log.add(kind, name, outcome.code, outcome.message)
         raise StepFailed(outcome.code, outcome.message, name)
 
 

@@ -8,10 +8,10 @@ from temporalio.exceptions import FailureError
 
 from saga.calls import send
 from saga.log import SagaLog
-from saga.outcomes import classify
+from saga.outcomes import SagaMisuse, classify
 from saga.parking import Action, Parking
 from saga.refs import ActivityRef, Undo
-from saga.timeline import EventKind, ParkedStep, SagaState
+from saga.timeline import EventKind, ParkedStep
 
 
 @dataclass(slots=True)
@@ -59,16 +59,16 @@ class UndoStack:
 
     async def run_one(self, step: str, code: str, message: str) -> None:
         """Undo one step now, for a saga that goes on another way. Parks until it is undone."""
-        undo = next(undo for undo in self._planned if undo.step == step)
+        undo = next((undo for undo in self._planned if undo.step == step), None)
+        if undo is None:
+            raise SagaMisuse(f"'{step}' has no undo to run; those that have: {self.steps()}")
         failure = await self._run(undo, code, message)
         if failure:
             self._park(undo, *failure)
             await self._finish_parked({step: undo}, code, message)
 
     async def _finish_parked(self, left: dict[str, PlannedUndo], code: str, message: str) -> None:
-        before = self._log.state
         while left:
-            self._log.enter(SagaState.PARKED)
             resolution = await self._parking.answer(*left)
             step = resolution.step
             undo = left[step]
@@ -76,13 +76,11 @@ class UndoStack:
                 del left[step]
                 self._planned.remove(undo)
                 continue
-            self._log.enter(SagaState.COMPENSATING)
             failure = await self._run(undo, code, message)
             if failure:
                 self._park(undo, *failure)
             else:
                 del left[step]
-        self._log.enter(before)
 
     async def _run(self, undo: PlannedUndo, code: str, message: str) -> tuple[str, str] | None:
         self._log.add(EventKind.UNDO_STARTED, undo.step)
