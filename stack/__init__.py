@@ -1,0 +1,1 @@
+"""The composition root of one machine: settings, embedded services, supervisor and command line."""

@@ -1,0 +1,82 @@
+"""From settings to what our processes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from stack.settings import Settings
+from workers.config import ProviderConfig, WorkerConfig
+from workflows.contracts.checkout import CheckoutTimings
+from workflows.contracts.payments import PaymentTimings
+
+if TYPE_CHECKING:
+    from api.config import ApiConfig
+
+# `demo` runs the same sagas with minutes as seconds and days as half a minute.
+PACES: Final[Mapping[str, CheckoutTimings]] = {
+    "real": CheckoutTimings(),
+    "demo": CheckoutTimings(
+        hold=600,
+        review=6,
+        payment=PaymentTimings(
+            action=8, poll=1, ladder=(0.2, 0.5, 1, 1, 2, 2, 3, 4), late=25, late_poll=2
+        ),
+    ),
+}
+_SWEEP_EVERY: Final[Mapping[str, float]] = {"real": 60.0, "demo": 5.0}
+# In development every customer comes from one machine.
+_DEVELOPMENT_ALLOWANCE: Final = 100
+
+
+def worker_config(settings: Settings) -> WorkerConfig:
+    """What a worker process of this stack is told; raises SettingsError for a missing address."""
+    return WorkerConfig(
+        temporal_address=settings.needed("temporal_address"),
+        namespace=settings.temporal_namespace,
+        postgres_url=settings.needed("postgres_url"),
+        redis_url=settings.needed("redis_url"),
+        providers={
+            "alphapay": ProviderConfig(
+                url=settings.needed("alphapay_url"),
+                key=settings.needed("alphapay_api_key"),
+                webhook_secrets=_secrets(settings)["alphapay"],
+            ),
+            "betapay": ProviderConfig(
+                url=settings.needed("betapay_url"),
+                key=settings.needed("betapay_api_key"),
+                webhook_secrets=_secrets(settings)["betapay"],
+            ),
+        },
+        timings=PACES[settings.pace].payment,
+        sweep_every=_SWEEP_EVERY[settings.pace],
+    )
+
+
+def api_config(settings: Settings) -> ApiConfig:
+    """What the API of this stack is told; raises SettingsError for a missing address."""
+    from api.config import ApiConfig, RateLimits  # a second's work, which workers need not do
+
+    development = settings.environment == "development"
+    return ApiConfig(
+        postgres_url=settings.needed("postgres_url"),
+        redis_url=settings.needed("redis_url"),
+        temporal_address=settings.needed("temporal_address"),
+        namespace=settings.temporal_namespace,
+        jwt_secret=settings.needed("jwt_secret"),
+        webhook_secrets=_secrets(settings),
+        environment=settings.environment,
+        timings=PACES[settings.pace],
+        limits=RateLimits.relaxed(_DEVELOPMENT_ALLOWANCE) if development else RateLimits(),
+    )
+
+
+def _secrets(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    # Two secrets, with a comma between, are valid while one replaces the other.
+    return {
+        name: tuple(settings.needed(field).split(","))
+        for name, field in (
+            ("alphapay", "alphapay_webhook_secret"),
+            ("betapay", "betapay_webhook_secret"),
+        )
+    }
