@@ -1,0 +1,1 @@
+"""Benchmarks: what a checkout costs, next to the smallest thing the same servers can do."""
