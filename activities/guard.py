@@ -1,6 +1,7 @@
 """Make a saga's database step take effect exactly once, and never after its undo."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -12,7 +13,6 @@ from db.repositories.steps import Undoing
 from db.session import Database
 from domain.errors import DomainError
 from saga import Call, StepFailed
-from workflows.contracts.base import Nothing
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -27,30 +27,34 @@ async def once(
 
     Raises StepFailed when the step was undone before, or when a rule of the domain refuses it.
     """
-    try:
-        async with database.unit_of_work() as session:
-            claim = await steps.begin(session, call.key, saga_id=call.saga_id, step=call.step)
-            if claim.done:
-                return returns.model_validate(claim.result)
-            answer = await effect(session)
-            await steps.finish(session, call.key, answer.model_dump(mode="json"))
-            return answer
-    except StepUndone as late:
-        raise StepFailed("UNDONE_BEFORE", str(late)) from late
-    except DomainError as refused:
-        raise StepFailed(refused.code, refused.message) from refused
+    async with _as_step(database) as session:
+        claim = await steps.begin(session, call.key, saga_id=call.saga_id, step=call.step)
+        if claim.done:
+            return returns.model_validate(claim.result)
+        answer = await effect(session)
+        await steps.finish(session, call.key, answer.model_dump(mode="json"))
+        return answer
 
 
 async def once_only(
     database: Database, call: Call, effect: Callable[[AsyncSession], Awaitable[None]]
 ) -> None:
     """Like `once`, for a step without an answer."""
+    async with _as_step(database) as session:
+        claim = await steps.begin(session, call.key, saga_id=call.saga_id, step=call.step)
+        if not claim.done:
+            await effect(session)
 
-    async def answer_nothing(session: AsyncSession) -> Nothing:
-        await effect(session)
-        return Nothing()
 
-    await once(database, call, Nothing, answer_nothing)
+@asynccontextmanager
+async def _as_step(database: Database) -> AsyncIterator[AsyncSession]:
+    try:
+        async with database.unit_of_work() as session:
+            yield session
+    except StepUndone as late:
+        raise StepFailed("UNDONE_BEFORE", str(late)) from late
+    except DomainError as refused:
+        raise StepFailed(refused.code, refused.message) from refused
 
 
 async def take_back(

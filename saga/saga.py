@@ -271,8 +271,8 @@ class Saga:
 
     async def __aenter__(self) -> "Saga":
         """Start the saga."""
+        # Not recorded yet: whoever is done in an instant is recorded once, at its end.
         self.log.add(EventKind.SAGA_STARTED)
-        self.log.enter(SagaState.RUNNING)
         return self
 
     async def __aexit__(

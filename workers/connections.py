@@ -42,6 +42,7 @@ async def redis(config: WorkerConfig) -> AsyncIterator["Redis"]:
     """A client that gives up soon: nothing that it serves is the truth."""
     client = Redis.from_url(
         config.redis_url,
+        decode_responses=True,
         socket_timeout=_REDIS_SECONDS,
         socket_connect_timeout=_REDIS_SECONDS,
         retry=Retry(NoBackoff(), 1),

@@ -10,14 +10,14 @@ from activities.guard import once, once_only, take_back
 from activities.orders.quote import quote
 from db.errors import NotFound
 from db.ids import new_ulid
-from db.repositories import orders, outbox, users
+from db.repositories import orders, outbox, sagas, users
 from db.repositories.orders import NewOrder
 from db.repositories.steps import Undoing
 from db.session import Database
 from domain.orders import OrderState
 from saga import Call, StepFailed, Undo, implements
 from workflows.contracts import orders as contract
-from workflows.contracts.ids import checkout_id
+from workflows.contracts.ids import CHECKOUT, checkout_id
 from workflows.contracts.orders import (
     ConfirmOrder,
     MarkOrder,
@@ -92,6 +92,9 @@ async def _open(session: AsyncSession, order: OpenOrder, call: Call) -> OpenedOr
         raise StepFailed(
             "PRICE_CHANGED", f"the total is now {total.in_rupees()}: look at it and order again"
         )
+    await sagas.begin(
+        session, call.saga_id, kind=CHECKOUT, order_id=order.order_id, customer_id=order.user_id
+    )
     await orders.create(
         session,
         NewOrder(

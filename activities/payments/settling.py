@@ -22,13 +22,14 @@ from activities.payments.provider import (
 from activities.payments.psp import Operation
 from activities.payments.returning import give_back
 from db.ids import new_ulid
-from db.repositories import payments
+from db.repositories import payments, sagas
 from db.repositories.payments import NewPayment
 from db.repositories.steps import Undoing
 from domain.money import Money
 from domain.payments import PaymentMethod, PaymentState
 from saga import Call, Inquiry, OutcomeUnknown, Undo, Verdict, implements
 from workflows.contracts import payments as contract
+from workflows.contracts.ids import PAYMENT
 from workflows.contracts.payments import (
     Captured,
     PaymentAuthorised,
@@ -60,6 +61,13 @@ class PaymentActivities:
         """Write down what is owed, and in which order PSPs are asked for it."""
 
         async def effect(session: AsyncSession) -> PaymentPlan:
+            await sagas.begin(
+                session,
+                call.saga_id,
+                kind=PAYMENT,
+                order_id=request.order_id,
+                customer_id=request.user_id,
+            )
             cash = request.method is PaymentMethod.COD
             payment = await payments.open_payment(
                 session,

@@ -103,6 +103,12 @@ _RECORD = sql(
     SELECT id FROM projected
     """
 )
+_BEGIN = sql(
+    """
+    INSERT INTO sagas (id, kind, state, order_id, customer_id, started_at)
+    VALUES (:id, :kind, 'RUNNING', :order_id, :customer_id, now()) ON CONFLICT (id) DO NOTHING
+    """
+)
 _EARLIER = sql(
     """
     UPDATE sagas SET started_at = :first
@@ -126,6 +132,14 @@ _CONDITIONS = {
     "started_before": "started_at < CAST(:started_before AS timestamptz)",
     "last_id": "(started_at, id) < (CAST(:last_at AS timestamptz), :last_id)",
 }
+
+
+async def begin(
+    session: AsyncSession, saga_id: str, *, kind: str, order_id: str, customer_id: str
+) -> None:
+    """List a saga from its first step on; its timeline follows once there is something to tell."""
+    values = {"kind": kind, "order_id": order_id, "customer_id": customer_id}
+    await execute(session, _BEGIN, id=saga_id, **values)
 
 
 async def record(session: AsyncSession, progress: SagaProgress) -> None:

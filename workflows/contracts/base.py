@@ -13,7 +13,7 @@ class Contract(BaseModel):
 
 
 class Nothing(Contract):
-    """The input of an activity that needs none, or the answer of one that has none."""
+    """The input of an activity that needs none."""
 
 
 # A step that is one short database transaction. The budget outlasts a database's restart.
