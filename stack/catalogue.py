@@ -3,8 +3,7 @@
 import asyncio
 import csv
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,18 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from db import migrate
-from db.errors import SchemaError
 from db.importing import seeding
 from db.importing.importer import import_file
 from db.importing.rows import BadRow, ImportReport, UnknownFormat
 from db.session import Database
 from stack.errors import StackError
-from stack.folder import DataFolder
-from stack.ports import Ports
-from stack.services import postgres
+from stack.reach import database_of
 from stack.settings import ROOT, Settings, load
-from stack.supervisor import running
 
 SHOWN_BAD_ROWS: Final = 50
 
@@ -64,7 +58,7 @@ async def seed(db: Database) -> ImportReport | None:
 
 
 async def _import(settings: Settings, file: Path) -> ImportReport:
-    async with _database(settings) as url:
+    async with database_of(settings) as url:
         db = Database(url, pool_size=2, application="sagakart catalogue import")
         try:
             return await _with_progress(db, file)
@@ -72,34 +66,6 @@ async def _import(settings: Settings, file: Path) -> ImportReport:
             raise StackError(str(error)) from None
         finally:
             await db.close()
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
-    """The address of a database with this release's schema, started for us if it has to be."""
-    folder = DataFolder(settings.data_dir)
-    if settings.postgres_url is not None:
-        yield await _current(settings.postgres_url)
-    elif folder.holder() is not None:
-        port = Ports.of(folder.ports, usual=True).kept.get("postgres")
-        if port is None:
-            raise StackError(
-                f"the stack on {folder.path} is only starting; try again once it is ready"
-            )
-        yield await _current(postgres.url(port, folder.generated_secrets()["postgres_password"]))
-    else:
-        async with running(settings, parts=("migrate",), usual_ports=True) as stack:
-            yield str(stack.settings.postgres_url)
-
-
-async def _current(url: str) -> str:
-    try:
-        await migrate.upgrade(url)
-    except SchemaError as error:
-        raise StackError(str(error)) from None
-    except OSError as error:
-        raise StackError(f"the database does not answer: {error}") from None
-    return url
 
 
 async def _with_progress(db: Database, file: Path) -> ImportReport:

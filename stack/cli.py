@@ -25,6 +25,7 @@ app = typer.Typer(
 ELSEWHERE: Final = {
     "demo": ("stack.demo", "Sell the catalogue to a crowd of customers, through faults."),
     "check": ("stack.check", "Check the invariants over our books and the sandbox's."),
+    "account": ("stack.accounts", "Give an account a role."),
     "catalogue": ("stack.catalogue", "Import products from a file."),
     "bench": ("bench.checkout", "Measure what a checkout costs."),
 }

@@ -97,6 +97,7 @@ _ADD_ADDRESS = sql(
 )
 _ADDRESS_OF = sql(f"SELECT {_ADDRESS} FROM addresses WHERE id = :id AND user_id = :user_id")  # noqa: S608
 _ADDRESSES = sql(f"SELECT {_ADDRESS} FROM addresses WHERE user_id = :user_id ORDER BY id")  # noqa: S608
+_GRANT = sql("UPDATE users SET role = :role WHERE email = lower(:email)")
 _ADD_TOKEN = sql(
     """
     INSERT INTO refresh_tokens (id, user_id, family_id, token_hash, expires_at)
@@ -140,6 +141,12 @@ async def by_email(session: AsyncSession, email: str) -> UserRecord | None:
     """The user with an e-mail address, in any case."""
     row = await fetch_one(session, _BY_EMAIL, email=email)
     return None if row is None else _user(row)
+
+
+async def grant(session: AsyncSession, email: str, role: Role) -> None:
+    """Give the user with an e-mail address a role; raises NotFound."""
+    if await execute(session, _GRANT, email=email, role=role) == 0:
+        raise NotFound("user", email)
 
 
 async def get(session: AsyncSession, user_id: str) -> UserRecord:
