@@ -15,6 +15,7 @@ from db.repositories import inbox, payments
 from db.repositories.inbox import WebhookRecord
 from db.repositories.payments import AttemptRecord, PaymentRecord
 from db.session import Database
+from domain.news import is_news
 from domain.payments import PaymentState
 from domain.webhooks import EventKind
 from saga import search_attributes
@@ -109,6 +110,10 @@ class Deliverer:
     async def _deliver(
         self, webhook: WebhookRecord, attempt: AttemptRecord, payment: PaymentRecord
     ) -> Delivery:
+        told = (int(webhook.payload["captured"]), int(webhook.payload["refunded"]))
+        known = (attempt.captured_paise, attempt.refunded_paise)
+        if not is_news(EventKind(webhook.kind), told=told, state=attempt.state, known=known):
+            return Delivery.OLD_NEWS
         event = PSPEvent(attempt_id=attempt.id, kind=webhook.kind)
         if await self._signal(payment_id(attempt.order_id), event):
             return Delivery.TO_PAYMENT

@@ -8,15 +8,18 @@ from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.engine import EngineError
 from api.identity import address_of
 from api.problems import Problem, problems
 from api.schemas.base import ULID_PATTERN
 from api.services import Services, ServicesDep
-from db.repositories import inbox
+from db.repositories import inbox, payments
 from db.repositories.inbox import NewWebhook
 from db.vocabulary import Trust
+from domain.news import is_news
+from domain.payments import PaymentState
 from domain.webhooks import VERIFIERS, BadSignature, PaymentEvent, StaleSignature, UnreadableEvent
 from workflows.contracts.payments import PSPEvent
 
@@ -25,6 +28,8 @@ log = structlog.get_logger("api")
 router = APIRouter(prefix="/v1/payments", tags=["webhooks"])
 
 _ULID: Final = re.compile(ULID_PATTERN)
+# States in which we have asked the PSP something and wait for its answer.
+_UNDER_WAY: Final = (PaymentState.CREATED, PaymentState.AUTHORISED, PaymentState.VOIDING)
 
 
 @router.post(
@@ -45,10 +50,33 @@ async def receive(provider: str, request: Request, services: ServicesDep) -> dic
     rows = [_row(event) for event in events]
     async with services.database.unit_of_work() as session:
         received = [await inbox.receive(session, row) for row in rows]
-    for event, row, seen in zip(events, rows, received, strict=True):
-        if seen.new and row.order_id is not None:
+        waited_for = [
+            seen.new and await _is_waited_for(session, seen.id, event)
+            for event, seen in zip(events, received, strict=True)
+        ]
+    for event, row, seen, now in zip(events, rows, received, waited_for, strict=True):
+        if now and row.order_id is not None:
             services.in_background(_deliver(services, seen.id, row.order_id, event))
     return {"status": "received" if any(seen.new for seen in received) else "duplicate"}
+
+
+async def _is_waited_for(session: AsyncSession, row_id: str, event: PaymentEvent) -> bool:
+    """Whether somebody has to hear of an event at once.
+
+    What the books know already is delivered herewith. While a call to the PSP is under way its
+    own answer brings the news; the relay looks at the event again once that has had its time.
+    """
+    attempt = await payments.attempt_by_ref(
+        session, event.provider, merchant_ref=event.merchant_ref
+    )
+    if attempt is None:
+        return True
+    told = (event.captured, event.refunded)
+    known = (attempt.captured_paise, attempt.refunded_paise)
+    if not is_news(event.kind, told=told, state=attempt.state, known=known):
+        await inbox.mark_delivered(session, row_id, order_id=attempt.order_id)
+        return False
+    return attempt.state not in _UNDER_WAY
 
 
 def _verified(
