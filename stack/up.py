@@ -157,7 +157,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
 def _in_a_line(part: dict[str, Any]) -> str:
     age = datetime.now(UTC) - datetime.fromisoformat(part["since"])
     pid = part["pid"] or ""
-    restarts = f"{part['restarts']} restarts" if part["restarts"] else ""
+    restarts = f"restarts: {part['restarts']}" if part["restarts"] else ""
     columns = f"{part['name']:<12} {part['state']:<10} {pid:<8} {_duration(age.total_seconds()):>8}"
     return f"{columns}  {part['address']:<44} {restarts}".rstrip()
 

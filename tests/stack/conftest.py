@@ -108,5 +108,5 @@ def supervise(folder: DataFolder, *services: Service) -> tuple[Supervisor, Heard
     from stack.settings import Settings
 
     heard = Heard()
-    settings = Settings(_env_file=None, data_dir=folder.path)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, data_dir=folder.path)
     return Supervisor(settings, services, folder, heard), heard

@@ -91,7 +91,7 @@ def test_up_status_logs_down(stack: Stack) -> None:
     assert stack.status() == {"running": False, "data": str(stack.data)}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_each_signal_stops_everything(stack: Stack, number: signal.Signals) -> None:
     found = stack.start()
     os.kill(found["pid"], number)

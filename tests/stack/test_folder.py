@@ -120,7 +120,7 @@ def test_the_usual_port_gives_way_to_its_neighbour(folder: DataFolder) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(PREFERRED, "postgres", port)  # type: ignore[arg-type]
+            patch.setitem(PREFERRED, "postgres", port)
             chosen = ports.for_part("postgres")
     assert port < chosen < port + 50
 

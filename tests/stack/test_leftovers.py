@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from tests.stack.conftest import Ended, MakeServer, program, until
 
 PARENT = """
 import asyncio, sys
+from collections.abc import Callable
 from pathlib import Path
 from stack.process import Child, Command
 async def main():
@@ -30,6 +32,13 @@ asyncio.run(main())
 """
 
 
+def soon(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def alive(pid: int) -> bool:
     return identity(pid) is not None
 
@@ -40,13 +49,9 @@ def test_a_child_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        time.sleep(0.2)  # it becomes the program that was asked for
-        assert psutil.Process(pid).name() == "sleep"
+        soon(lambda: psutil.Process(pid).name() == "sleep")
         parent.kill()
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not alive(pid)
+    soon(lambda: not alive(pid))
 
 
 async def started(folder: DataFolder, server: MakeServer, name: str, **fields: bool) -> Child:

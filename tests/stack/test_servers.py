@@ -1,5 +1,6 @@
 """The real servers: what they hold outlives any of them being killed."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,9 +13,12 @@ from temporalio.client import Client
 
 from db import migrate
 from stack.errors import StackError
+from stack.process import Child
+from stack.services.pgdata import clear_the_way
 from stack.services.postgres import url as postgres_url
 from stack.settings import Settings
 from stack.supervisor import Supervisor, running
+from tests.stack.conftest import until
 
 PARTS = ("postgres", "valkey", "mongo", "temporal")
 
@@ -22,7 +26,7 @@ PARTS = ("postgres", "valkey", "mongo", "temporal")
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     data = tmp_path_factory.mktemp("servers") / "data"
-    return Settings(_env_file=None, data_dir=data, port=0)  # type: ignore[call-arg]
+    return Settings(_env_file=None, data_dir=data, port=0)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ async def write(stack: Supervisor, note: str) -> None:
     await connection.close()
     async with Redis.from_url(str(stack.settings.redis_url)) as redis:
         await redis.rpush("notes", note)
-        await redis.execute_command("WAITAOF", 1, 0, 5000)
+        await redis.waitaof(1, 0, 5000)
     async with AsyncMongoClient[dict[str, str]](stack.settings.mongo_url) as mongo:
         await mongo["notes"]["notes"].insert_one({"_id": note})
     client = await Client.connect(str(stack.settings.temporal_address))
@@ -97,18 +101,29 @@ async def test_postgres_starts_over_an_old_process_id_that_a_stranger_has(
         os.kill(os.getppid(), 0)  # and the stranger still lives
 
 
-async def test_postgres_ends_what_an_unrecorded_server_left(settings: Settings) -> None:
+async def test_no_session_outlives_a_killed_postgres(settings: Settings) -> None:
     async with running(settings, parts=("postgres",)) as stack:
-        part = stack.parts["postgres"]
         connection = await asyncpg.connect(dsn(stack))
-        pid = part.pid
-        assert pid is not None
-        assert stack.kill("postgres") == pid
+        stack.kill("postgres")
         await stack.healthy("postgres")
-        assert part.restarts == 1
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await connection.fetch("SELECT 1")
         connection.terminate()
+
+
+async def test_postgres_ends_a_server_that_nobody_recorded(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with running(settings, parts=("postgres",)) as stack:
+        service = stack.parts["postgres"].service
+    assert service.command is not None
+    old = await Child.start(service.command, log=tmp_path / "log", record=tmp_path / "record")
+    waited = asyncio.create_task(old.wait())
+    pid_file = settings.data_dir / "postgres" / "data" / "postmaster.pid"
+    await until(lambda: pid_file.exists() and "ready" in pid_file.read_text())
+    await clear_the_way(pid_file.parent)
+    assert await waited == 0  # asked to end, not killed
+    assert not pid_file.exists()
 
 
 async def test_other_people_cannot_read_the_database(stack: Supervisor) -> None:
@@ -144,5 +159,5 @@ async def test_a_schema_of_a_later_release_is_one_line(
 def test_nothing_is_left_open_to_others(settings: Settings) -> None:
     folder = settings.data_dir
     strangers = {path.name for path in folder.iterdir() if path.stat().st_mode & 0o004}
-    assert strangers <= {".gitignore", "lock", *()}
+    assert strangers <= {".gitignore", "lock"}
     assert Path(folder / "secrets.json").stat().st_mode & 0o077 == 0
