@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sandbox.alphapay import AlphaPay
 from sandbox.betapay import BetaPay
 from sandbox.psp.app import Psp
-from sandbox.psp.server import serve
+from sandbox.psp.server import LOOPBACK, serve
 from sandbox.psp.webhooks import Target
 
 PSPS: dict[str, type[Psp]] = {psp.name: psp for psp in (AlphaPay, BetaPay)}
@@ -23,7 +23,10 @@ def _arguments() -> argparse.ArgumentParser:
         " which keeps them out of the process list.",
     )
     parser.add_argument("psp", choices=sorted(PSPS))
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0: any free one")
+    parser.add_argument("--port", type=int, required=True, help="0: any free one")
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="where to listen; inside a container 0.0.0.0"
+    )
     parser.add_argument("--data", type=Path, required=True, help="the folder of its books")
     parser.add_argument("--webhook-url", help="where events are sent; left out: nowhere")
     parser.add_argument("--webhook-secret", default=os.environ.get("SANDBOX_WEBHOOK_SECRET"))
@@ -47,7 +50,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     psp = PSPS[given.psp](data=given.data, target=target, api_key=given.api_key)
-    serve(psp.asgi(), given.port)
+    serve(psp.asgi(), given.port, given.host)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 KEEP_ALIVE_S = 60  # longer than clients keep theirs, so that no call meets a closing connection
 TRANSPORT = "sandbox.transport"
 
@@ -31,11 +31,11 @@ def drop_connection(scope: Scope, *, reset: bool) -> None:
     transport.abort()
 
 
-def serve(app: ASGIApp, port: int) -> None:
+def serve(app: ASGIApp, port: int, host: str = LOOPBACK) -> None:
     """Serve until SIGINT or SIGTERM; port 0 lets the system choose."""
     config = uvicorn.Config(
         app,
-        host=HOST,
+        host=host,
         port=port,
         http=DroppableProtocol,
         log_level="info",
