@@ -56,11 +56,12 @@ async def place(services: Services, order: PlaceOrder, request_id: str) -> Answe
     """
     order_id = order.order.order_id
     try:
-        told = await services.engine.place(order, services.config.answer_within)
+        try:
+            told = await services.engine.place(order, services.config.answer_within)
+        except SagaEnded:
+            told = await _afterwards(services, order_id)
     except EngineUnreachable as error:
         raise Problem("TEMPORARILY_UNAVAILABLE", order_id=order_id) from error
-    except SagaEnded:
-        told = await _afterwards(services, order_id)
     if told is None:
         told = CheckoutAnswer(order_id=order_id, state=OrderState.CREATED)
     return answer_to(told, request_id)

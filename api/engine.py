@@ -60,7 +60,10 @@ class Engine(Protocol):
         """
 
     async def placed(self, order_id: str) -> CheckoutAnswer | None:
-        """The answer that an ended checkout gave, if the engine still has it."""
+        """The answer that an ended checkout gave, None when it gave none.
+
+        Raises EngineUnreachable: that nothing was heard says nothing about the order.
+        """
 
     async def cancel(
         self, order_id: str, request: CancelRequest, within: float

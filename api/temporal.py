@@ -10,6 +10,7 @@ from temporalio.client import (
     Client,
     RetryConfig,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -84,23 +85,41 @@ class TemporalEngine:
                 )
                 return answer
         except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError) as error:
-            raise SagaEnded from error
+            await self._must_run(order_id, error)
+            return None
         except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, *_LOST) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                raise SagaEnded from error
+                await self._must_run(order_id, error)
+                return None
             if await self._runs(start, checkout_id(order_id)):
                 return None
             raise EngineUnreachable from error
 
     async def placed(self, order_id: str) -> CheckoutAnswer | None:
-        """Read the result of the ended saga."""
+        """Read the result of the ended saga; None when it ended without one."""
         handle = self._client.get_workflow_handle(checkout_id(order_id), result_type=CheckoutAnswer)
         try:
             async with asyncio.timeout(_SHORT.total_seconds()):
                 answer: CheckoutAnswer = await handle.result()
                 return answer
-        except (WorkflowFailureError, TimeoutError, *_LOST):
+        except WorkflowFailureError:
             return None
+        except (TimeoutError, *_LOST) as error:
+            # no answer in time is no answer: the saga may well run, and sell
+            raise EngineUnreachable from error
+
+    async def _must_run(self, order_id: str, error: BaseException) -> None:
+        """Tell a saga whose update was lost while it goes on from one that is over.
+
+        A server that restarts forgets updates that no worker has accepted, and answers "not
+        found" for them although the saga was started. Raises SagaEnded, EngineUnreachable.
+        """
+        try:
+            found = await self._saga(checkout_id(order_id)).describe(rpc_timeout=_SHORT)
+        except _LOST as lost:
+            raise EngineUnreachable from lost
+        if found.status is not WorkflowExecutionStatus.RUNNING:
+            raise SagaEnded from error
 
     async def cancel(
         self, order_id: str, request: CancelRequest, within: float

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.engine import EngineUnreachable, ResolutionRefused, SagaEnded, SagaUnknown
 from api.temporal import TemporalEngine, connect
@@ -119,7 +120,25 @@ async def test_an_order_that_takes_longer_runs_on(engine: TemporalEngine) -> Non
     assert await engine.place(asked, 0.5) is None
     view = await engine.timeline(checkout_id(asked.order.order_id), 5)
     assert view.state is SagaState.RUNNING
-    assert await engine.placed(asked.order.order_id) is None
+    with pytest.raises(EngineUnreachable):
+        await engine.placed(asked.order.order_id)
+
+
+@pytest.mark.usefixtures("working")
+async def test_a_server_that_forgot_the_update_is_not_taken_for_a_refusal(
+    engine: TemporalEngine, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, unheard_of = order("SLOW"), order("SLOW")
+    await engine.place(asked, 0.3)
+
+    async def forgotten(*_: object, **__: object) -> None:
+        raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
+
+    monkeypatch.setattr(client, "execute_update_with_start_workflow", forgotten)
+    monkeypatch.setattr(engine, "_client", client)
+    assert await engine.place(asked, 0.3) is None
+    with pytest.raises(EngineUnreachable):
+        await engine.place(unheard_of, 0.3)
 
 
 async def test_without_a_worker_the_order_waits_for_one(
@@ -227,7 +246,7 @@ async def test_an_engine_that_is_away_says_so(
         engine.history("checkout:x", 10, b""),
         engine.tell_payment("x", PSPEvent(attempt_id="x-1", kind="OTHER")),
         engine.check(),
+        engine.placed("x"),
     ):
         with pytest.raises(EngineUnreachable):
             await asking
-    assert await engine.placed("x") is None
