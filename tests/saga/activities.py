@@ -6,6 +6,7 @@ from typing import Any
 
 from saga import (
     Call,
+    EventKind,
     Inquiry,
     OutcomeUnknown,
     Recording,
@@ -26,9 +27,11 @@ from tests.saga.contracts import (
     Order,
     Receipt,
 )
-from tests.saga.ledger import Ledger, eventually
+from tests.saga.ledger import EVERY_RUN, Ledger, eventually
 
 _LONG = 3600
+# Longer than the part of a 2 s workflow task after which the SDK sends a heartbeat.
+_SLOW = 2
 _EFFECT_FIRST = (
     Mode.UNKNOWN_AFTER,
     Mode.TIMES_OUT_AFTER,
@@ -95,6 +98,9 @@ class Activities:
         healed = self._ledger.allows(run, "recorder works")
         if self._ledger.allows(run, "recorder down") and not healed:
             raise ConnectionError("the database is down")
+        parked = any(event.kind is EventKind.PARKED for event in batch.events)
+        if parked and self._ledger.allows(run, "recorder slow"):
+            await asyncio.sleep(_SLOW)
         self._ledger.record(batch)
         if self._ledger.allows(run, "answers lost") and not healed:
             raise ConnectionError("the answer was lost")
@@ -124,8 +130,7 @@ class Activities:
                 if mode is Mode.WAITS_THEN_FAILS:
                     raise StepFailed("NO_STOCK", "nothing left")
             case Mode.HANGS_BEFORE | Mode.HANGS_AFTER:
-                if calls == 1:
-                    await asyncio.sleep(_LONG)
+                await self._hang()
             case Mode.OK:
                 pass
 
@@ -141,8 +146,8 @@ class Activities:
             self._ledger.undo(order.run, order.step, do_key)
         if mode is Mode.WAITS:
             await self._gate(order.run)
-        if mode in (Mode.HANGS_BEFORE, Mode.HANGS_AFTER) and calls == 1:
-            await asyncio.sleep(_LONG)
+        if mode in (Mode.HANGS_BEFORE, Mode.HANGS_AFTER):
+            await self._hang()
         self._ledger.undo(order.run, order.step, do_key)
 
     def _find(self, order: Order, call: Call, do_key: str) -> Inquiry[Receipt]:
@@ -153,6 +158,10 @@ class Activities:
             return Inquiry(verdict=Verdict.DID_NOT_HAPPEN)
         receipt = Receipt(step=order.step, number=len(order.run))
         return Inquiry(verdict=Verdict.HAPPENED, output=receipt)
+
+    async def _hang(self) -> None:
+        if not self._ledger.allows(EVERY_RUN, "revived"):
+            await asyncio.sleep(_LONG)
 
     async def _gate(self, run: str) -> None:
         await eventually(lambda: self._ledger.allows(run, "go"), f"the gate of {run}")

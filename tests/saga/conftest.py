@@ -19,6 +19,7 @@ from tests.support import temporal
 # Namespaces whose workers are not the ordinary one.
 KILLS = "kills"
 COLD = "cold"
+README = "readme"
 _numbers = count(1)
 
 
@@ -38,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server() -> AsyncIterator[Client]:
     """A client of a server that lives as long as the run."""
-    async with temporal.dev_server(KILLS, COLD) as client:
+    async with temporal.dev_server(KILLS, COLD, README) as client:
         yield client
 
 

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS events (saga TEXT, seq INTEGER, event TEXT, PRIMARY K
 CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run);
 CREATE INDEX IF NOT EXISTS effects_by_run ON effects (run);
 """
+EVERY_RUN = "*"
 KEPT, UNDONE, NEVER = "kept", "undone", "never"
 
 

@@ -281,10 +281,10 @@ def _once(failure: Failure) -> Failure:
 
 def matrix() -> Iterator[Row]:
     """Every row."""
-    rolls_back = (FAILS, BUG_AFTER, BUG_BEFORE, DID_NOT_HAPPEN, *STILL_UNKNOWN, *CANCELLED)
+    rolls_back = (FAILS, BUG_AFTER, DID_NOT_HAPPEN, *STILL_UNKNOWN, *CANCELLED)
     for step in COMPENSATABLE:
         yield from _rows(step, rolls_back, UNDO_OUTCOMES)
-        yield from _rows(step, (HAPPENED, *CANCELLED_AND_FAILED), UNDO_OUTCOMES[:1])
+        yield from _rows(step, (HAPPENED, BUG_BEFORE, *CANCELLED_AND_FAILED), UNDO_OUTCOMES[:1])
     for step in COMPENSATABLE[:2]:
         yield Row(step, TIMES_OUT)
     late = (replace(BUG_AFTER, ends=DONE, code="", asked=1), replace(TIMES_OUT, ends=DONE, asked=1))

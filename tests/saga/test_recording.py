@@ -1,10 +1,14 @@
 """The projection of the timeline: late if it must be, never wrong, and never in the way."""
 
-from saga import EventKind, SagaState
-from tests.saga.contracts import Mode, Plan
-from tests.saga.driver import until
+from datetime import timedelta
+
+from saga import Action, EventKind, SagaState
+from tests.saga.contracts import Mode, Plan, Script
+from tests.saga.driver import resolve, start, until, until_parked
 from tests.saga.ledger import KEPT, UNDONE
+from tests.saga.sagas import MatrixSaga
 from tests.saga.stage import Stage, completed, rolled_back
+from tests.support import histories
 
 
 async def test_recorded_while_the_saga_waits(stage: Stage) -> None:
@@ -30,6 +34,22 @@ async def test_a_recorder_that_is_down_holds_nothing_up(stage: Stage) -> None:
     sent = [event.seq for batch in stage.ledger.batches(stage.run) for event in batch.events]
     assert sent == list(range(1, len(end.view.events) + 1))
     assert stage.ledger.batches(stage.run)[-1].state is SagaState.COMPENSATED
+
+
+async def test_news_that_comes_while_a_batch_is_under_way_replays(stage: Stage) -> None:
+    """The recorder spans several workflow tasks, and the saga goes on beside it."""
+    stage.ledger.allow(stage.run, "recorder slow")
+    script = Script(run=stage.run, plans={"confirm": Plan(do=Mode.FAILS)})
+    task = timedelta(seconds=2)
+    handle = await start(stage.client, MatrixSaga.run, stage.run, script, task_timeout=task)
+    await until_parked(handle, "confirm")
+    assert not any(event.kind is EventKind.PARKED for event in stage.events())
+    stage.ledger.allow(stage.run, "do works")
+    await resolve(handle, "confirm", Action.RETRY)
+    end = await completed(handle)
+    assert [e.kind for e in stage.events()] == [e.kind for e in end.view.events]
+    replayer = histories.replayer([MatrixSaga], "tests.saga.contracts")
+    await replayer.replay_workflow(await handle.fetch_history())
 
 
 async def test_a_batch_whose_answer_was_lost_is_sent_again(stage: Stage) -> None:

@@ -18,7 +18,7 @@ from saga import Action, EventKind, key_for
 from tests.saga.conftest import KILLS
 from tests.saga.contracts import Mode, Plan, Script
 from tests.saga.driver import Ended, ended, resolve, start, until_parked
-from tests.saga.ledger import KEPT, UNDONE, Ledger, eventually
+from tests.saga.ledger import EVERY_RUN, KEPT, UNDONE, Ledger, eventually
 from tests.saga.rows import (
     BACK,
     COMPENSATABLE,
@@ -150,6 +150,7 @@ async def survivors(
             lambda: all(_arrivals(seen.ledger, kill) for kill in ROWS.values()), "every kill"
         )
         seen.arrivals = {name: _arrivals(seen.ledger, kill) for name, kill in ROWS.items()}
+    seen.ledger.allow(EVERY_RUN, "revived")
     with _worker(client, path):
         ends = await asyncio.gather(*(_finish(client, seen.ledger, kill) for kill in ROWS.values()))
         seen.ends = dict(zip(ROWS, ends, strict=True))
@@ -190,11 +191,10 @@ def test_killed(name: str, survivors: Survivors) -> None:
 
 @pytest.mark.parametrize("name", [name for name, kill in ROWS.items() if kill.doing != "inquire"])
 def test_the_worker_died_during_the_call(name: str, survivors: Survivors) -> None:
-    """The call was under way once at the kill, and the pivot's was not repeated after it."""
+    """The call was under way at the kill and repeated after it, but not the pivot's."""
     kill = ROWS[name]
     calls = _arrivals(survivors.ledger, kill)
-    assert survivors.arrivals[name] == 1
     if kill.step == PIVOT:
-        assert calls == 1
+        assert (survivors.arrivals[name], calls) == (1, 1)
     else:
-        assert calls > 1
+        assert calls > survivors.arrivals[name] >= 1
