@@ -6,7 +6,7 @@ from temporalio import workflow
 
 from domain.orders import OrderState
 from domain.risk import RiskDecision
-from saga import NothingToUndo, Refused, RolledBack, Saga, SagaWorkflow
+from saga import NothingToUndo, Refused, RolledBack, Saga, SagaWorkflow, StepFailed
 from workflows.contracts import checkout, orders, payments, risk, stock
 from workflows.contracts.checkout import CheckoutAnswer, PlaceOrder
 from workflows.contracts.ids import CHECKOUT
@@ -84,17 +84,23 @@ class CheckoutSaga(SagaWorkflow):
             money=True,
             park_as="PAYMENT_UNKNOWN",
         )
-        await saga.pivot(
-            "capture payment",
-            payments.CAPTURE,
-            payment,
-            inquire=payments.FIND_CAPTURE,
-            scope=payment.psp,
-            # Capturing what is captured changes nothing at any PSP.
-            resend=True,
-            ladder=request.timings.payment.ladder,
-            park_as="CAPTURE_UNKNOWN",
-        )
+        try:
+            await saga.pivot(
+                "capture payment",
+                payments.CAPTURE,
+                payment,
+                inquire=payments.FIND_CAPTURE,
+                scope=payment.psp,
+                # Capturing what is captured changes nothing at any PSP.
+                resend=True,
+                ladder=request.timings.payment.ladder,
+                park_as="CAPTURE_UNKNOWN",
+            )
+        except StepFailed as refused:
+            # The PSP's own words are in the timeline; the customer needs to know what to do.
+            raise Refused(
+                "PAYMENT_DECLINED", "the payment was declined; please try another way to pay"
+            ) from refused
 
     async def _accept_risk(
         self, saga: Saga, request: PlaceOrder, opened: orders.OpenedOrder

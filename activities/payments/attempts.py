@@ -10,7 +10,7 @@ from activities.payments.provider import (
     raise_failure,
     unreachable,
 )
-from activities.payments.psp import PaymentRequest
+from activities.payments.psp import PaymentRequest, PaymentResult
 from activities.payments.returning import give_back
 from db.repositories import payments
 from db.repositories.payments import AttemptRecord, NewAttempt
@@ -86,8 +86,11 @@ class AttemptActivities:
         """Look where an attempt stands; runs again while the PSP cannot be reached."""
         attempt = await self._providers.attempt(request.attempt_id)
         told = await self._providers.find(attempt)
-        if unreachable(told) or told.failure_class in UNSETTLED or not told.found:
+        if unreachable(told) or told.failure_class in UNSETTLED:
             raise ask_again(request.psp, "no word about the payment")
+        if not told.found:
+            # Nothing is there yet: an answer, and no reason to ask again at once.
+            told = PaymentResult(state=PaymentState.CREATED)
         return answer_of(attempt.id, request.psp, told)
 
     @implements(contract.VOID)

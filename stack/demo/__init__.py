@@ -79,7 +79,7 @@ async def _run(wishes: Wishes, as_object: bool) -> Day:
     # A polite end takes the stack down and the folder away, as Ctrl-C does.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
-        with Show(as_json=as_object) as show:
+        with Show(as_json=as_object, quiet=wishes.victim is not None) as show:
             return await run(wishes, show)
     except GaveUp as tired:
         raise PartFailed(f"the stack did not answer: {tired}") from None

@@ -32,7 +32,7 @@ PARTS: Final[Mapping[Victim, tuple[str, ...]]] = {
     Victim.ANY: ("workflows", "activities", "api", "temporal", "postgres", "valkey"),
 }
 FIRST_AFTER_S: Final = (1.0, 2.5)
-EVERY_S: Final = (2.5, 5.0)
+EVERY_S: Final = (3.0, 7.0)
 LOOK_EVERY_S: Final = 0.2
 WELL: Final = "healthy"
 

@@ -10,7 +10,7 @@ import httpx
 
 from stack.demo.edge import Edge, GaveUp, code_of
 from stack.demo.places import PLACES
-from stack.demo.plan import AtPsp, Plan
+from stack.demo.plan import AtPsp, Plan, Regret
 
 FINAL: Final = frozenset({"CONFIRMED", "REFUSED", "CANCELLED", "EXPIRED"})
 FOLLOW_S: Final = 180.0
@@ -118,7 +118,7 @@ class Customer:
         if outcome.order_id:
             # Who changes their mind may have paid a moment ago: both go on side by side.
             await asyncio.gather(self._change_mind(plan, outcome), self._follow(outcome))
-        undisturbed = not outcome.acted and not outcome.held and plan.cancel_after_s is None
+        undisturbed = not outcome.acted and not outcome.held and plan.regret is None
         if outcome.state in FINAL and undisturbed and _needs_nobody(plan):
             outcome.latency_s = time.perf_counter() - began
         if plan.twice:
@@ -137,9 +137,11 @@ class Customer:
         }
 
     async def _change_mind(self, plan: Plan, outcome: Outcome) -> None:
-        if plan.cancel_after_s is None:
-            return
-        await asyncio.sleep(plan.cancel_after_s)
+        if plan.regret is Regret.SOON:
+            await asyncio.sleep(plan.think_s)
+            await self._cancel(outcome)
+
+    async def _cancel(self, outcome: Outcome) -> None:
         path = f"/v1/orders/{outcome.order_id}/cancel"
         answer = await self.call("POST", path, json={"reason": "I changed my mind"})
         if answer.status_code not in (200, 202, 409):
@@ -151,20 +153,33 @@ class Customer:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + FOLLOW_S, LOOK_EVERY_S
         while outcome.state not in FINAL and loop.time() < deadline:
-            answer = await self.call("GET", f"/v1/orders/{outcome.order_id}")
-            if answer.status_code != 200:
-                found = f"{answer.status_code} {code_of(answer)}"
-                outcome.complain("an order cannot be read", "200", found)
-                return
-            order = answer.json()
-            outcome.state = order["state"]
-            outcome.held = outcome.held or outcome.state == "ON_HOLD"
-            if outcome.state in FINAL:
-                outcome.code = (order["refusal"] or {}).get("code", "")
+            order = await self._look(outcome)
+            if order is None or outcome.state in FINAL:
                 return
             await self._act((order["payment"] or {}).get("next_action"), outcome)
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, LOOK_RARELY_S)
+
+    async def look_again(self, outcome: Outcome) -> None:
+        """Come back later to an order whose end was not seen."""
+        if outcome.order_id and outcome.state not in FINAL:
+            try:
+                await self._look(outcome)
+            except GaveUp as tired:
+                outcome.complain("an order cannot be read", "an answer", str(tired))
+
+    async def _look(self, outcome: Outcome) -> dict[str, Any] | None:
+        answer = await self.call("GET", f"/v1/orders/{outcome.order_id}")
+        if answer.status_code != 200:
+            found = f"{answer.status_code} {code_of(answer)}"
+            outcome.complain("an order cannot be read", "200", found)
+            return None
+        order: dict[str, Any] = answer.json()
+        outcome.state = order["state"]
+        outcome.held = outcome.held or outcome.state == "ON_HOLD"
+        if outcome.state in FINAL:
+            outcome.code = (order["refusal"] or {}).get("code", "")
+        return order
 
     async def _act(self, action: Mapping[str, Any] | None, outcome: Outcome) -> None:
         """Do at the PSP what the plan says, once for each thing that is asked for."""
@@ -180,9 +195,11 @@ class Customer:
             try:
                 # 409 says that the time to pay is over: the order will say so too.
                 await self.edge.http.post(f"{url}/{choice}")
-                return
+                break
             except httpx.TransportError:
                 await asyncio.sleep(LOOK_EVERY_S)
+        if outcome.plan.regret is Regret.ON_PAYING:
+            await self._cancel(outcome)
 
 
 def _needs_nobody(plan: Plan) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,10 @@ QUIET_LOOKS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What was asked for on the command line."""
+    """What was asked for on the command line.
+
+    `rules` are further faults for single calls, by PSP, in the sandbox's own words.
+    """
 
     orders: int
     seed: int
@@ -49,6 +52,7 @@ class Wishes:
     catalogue: Path | None
     data: Path | None
     victim: Victim | None
+    rules: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,8 +74,8 @@ class Day:
 
 async def run(wishes: Wishes, show: Show) -> Day:
     """Run the demo; raises StackError where the stack cannot be started or fails for good."""
-    async with open_house(wishes.data, show.say) as house:
-        work = asyncio.create_task(_day(house, wishes, show))
+    async with open_house(wishes.data, show.of_parts) as house:
+        work = asyncio.create_task(live(house, wishes, show))
         broken = asyncio.create_task(house.broken())
         try:
             await asyncio.wait((work, broken), return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +88,8 @@ async def run(wishes: Wishes, show: Show) -> Day:
             await asyncio.gather(work, broken, return_exceptions=True)
 
 
-async def _day(house: House, wishes: Wishes, show: Show) -> Day:
+async def live(house: House, wishes: Wishes, show: Show) -> Day:
+    """Let one day pass in an open house."""
     began = time.monotonic()
     async with connections(house.settings) as at, client() as http:
         await _stock_up(at.database, wishes, show)
@@ -99,11 +104,13 @@ async def _day(house: House, wishes: Wishes, show: Show) -> Day:
         crowd, clerk = await _arrivals(edge, at.database, number)
         show.say(f"{number} customers have signed up")
         planned = plans(wishes.seed, wishes.orders, number, shelf)
-        await _set_faults(at, wishes.faults, wishes.seed)
+        await _set_faults(at, wishes)
         killed: Counter[str] = Counter()
         outcomes = await _sell(house, wishes, show, crowd, clerk, planned, killed)
         notes = await _rest(house, at, show)
-        await _set_faults(at, "none", wishes.seed)
+        await _end_faults(at)
+        for outcome in outcomes:
+            await crowd[outcome.plan.customer].look_again(outcome)
         report = await judge(at, at_rest=not notes)
         books = await read_books(at.database, [customer.user_id for customer in crowd])
     return Day(
@@ -151,12 +158,24 @@ async def _arrivals(edge: Edge, database: Database, number: int) -> tuple[list[C
     return people, clerk
 
 
-async def _set_faults(at: Connections, profile: str, seed: int) -> None:
-    for psp, url in at.psps.items():
-        wanted: dict[str, Any] = {"profile": profile, "seed": seed}
-        answer = await at.http.post(f"{url}/_sandbox/faults", json=wanted)
-        if answer.status_code != 200:
-            raise StackError(f"{psp} at {url} takes no faults: {answer.text[:200]}")
+async def _set_faults(at: Connections, wishes: Wishes) -> None:
+    for psp in at.psps:
+        rules = list(wishes.rules.get(psp, ()))
+        await _order_faults(
+            at, psp, {"profile": wishes.faults, "seed": wishes.seed, "rules": rules}
+        )
+
+
+async def _end_faults(at: Connections) -> None:
+    for psp in at.psps:
+        await _order_faults(at, psp, {"profile": "none"})
+
+
+async def _order_faults(at: Connections, psp: str, wanted: dict[str, Any]) -> None:
+    url = at.psps[psp]
+    answer = await at.http.post(f"{url}/_sandbox/faults", json=wanted)
+    if answer.status_code != 200:
+        raise StackError(f"{psp} at {url} takes no faults: {answer.text[:200]}")
 
 
 async def _sell(

@@ -12,9 +12,13 @@ LINES: Final = 10
 
 
 class Show:
-    """Progress on stderr where the result is JSON, else on stdout; never mixed with the result."""
+    """Progress on stderr where the result is JSON, else on stdout; never mixed with the result.
 
-    def __init__(self, *, as_json: bool) -> None:
+    `quiet` leaves out what becomes of the parts once customers buy: they are being killed.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._stream = sys.stderr if as_json else sys.stdout
         self._console = Console(file=self._stream, highlight=False)
         self._bar: Progress | None = None
@@ -27,6 +31,11 @@ class Show:
             self._bar.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=self._stream, flush=True)
+
+    def of_parts(self, line: str) -> None:
+        """A line of the stack's own."""
+        if not (self._quiet and self._total):
+            self.say(line)
 
     def __enter__(self) -> Self:
         """Ready to show."""

@@ -28,13 +28,15 @@ from stack.invariants.finding import Counts
 from stack.settings import Settings
 
 PSPS: Final[Mapping[str, str]] = {"alphapay": "alphapay_url", "betapay": "betapay_url"}
+PspBooks = Mapping[str, Sequence[dict[str, Any]]]
+
 BATCH: Final = 5_000
 PATIENCE_S: Final = 30.0
 SLACK: Final = timedelta(seconds=5)
 
 # As a setting of the transaction, since CREATE TABLE AS takes no parameters.
 _SINCE: Final = "nullif(current_setting('check.since', true), '')::timestamptz"
-_BEGIN_JUDGING = sql("SELECT set_config('check.since', CAST(:since AS text), true)")
+_LEAVE_OUT = sql("SELECT set_config('check.since', CAST(:since AS text), true)")
 _NOW = sql("SELECT now() AS now")
 _SNAPSHOT = sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _BOOKS = sql(
@@ -146,27 +148,36 @@ async def gathered(at: Connections, *, at_rest: bool) -> AsyncIterator[Evidence]
     """
     async with at.database.reading() as session:
         before: datetime = (await fetch(session, _NOW))[0]["now"]
-    books = {psp: await _books_of(at.http, psp, url) for psp, url in at.psps.items()}
+    books = await read_books(at)
     async with at.database.unit_of_work() as session:
         await execute(session, _SNAPSHOT)
-        await execute(session, _BOOKS)
-        for psp, payments in books.items():
-            for start in range(0, len(payments), BATCH):
-                rows = dumps(payments[start : start + BATCH])
-                await execute(session, _ENTER, psp=psp, rows=rows)
-        # at rest everything is judged, also what moved a moment ago
-        since = "" if at_rest else (before - SLACK).isoformat()
-        await execute(session, _BEGIN_JUDGING, since=since)
-        for statement in (*_VIEWS, *_ANALYZE):
-            await execute(session, statement)
-        counts = Counts(**dict((await fetch(session, _COUNTS))[0]))
-        yield Evidence(
-            session=session,
-            redis=at.redis,
-            temporal=at.temporal,
-            counts=counts,
-            at_rest=at_rest,
-        )
+        yield await lay_out(at, session, books, None if at_rest else before - SLACK)
+
+
+async def lay_out(
+    at: Connections, session: AsyncSession, books: PspBooks, since: datetime | None
+) -> Evidence:
+    """Put the PSPs' books beside ours; what moved after `since` is left out, nothing for None."""
+    await execute(session, _BOOKS)
+    for psp, payments in books.items():
+        for start in range(0, len(payments), BATCH):
+            rows = dumps(payments[start : start + BATCH])
+            await execute(session, _ENTER, psp=psp, rows=rows)
+    await execute(session, _LEAVE_OUT, since=since.isoformat() if since else "")
+    for statement in (*_VIEWS, *_ANALYZE):
+        await execute(session, statement)
+    return Evidence(
+        session=session,
+        redis=at.redis,
+        temporal=at.temporal,
+        counts=Counts(**dict((await fetch(session, _COUNTS))[0])),
+        at_rest=since is None,
+    )
+
+
+async def read_books(at: Connections) -> PspBooks:
+    """Every payment in each PSP's own books; raises StackError where a PSP does not show them."""
+    return {psp: await _books_of(at.http, psp, url) for psp, url in at.psps.items()}
 
 
 async def _books_of(http: httpx.AsyncClient, psp: str, url: str) -> Sequence[dict[str, Any]]:

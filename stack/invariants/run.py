@@ -53,5 +53,10 @@ async def judge(at: Connections, *, at_rest: bool) -> Report:
     """Every invariant's findings; `at_rest`: nothing is excused as being on its way."""
     began = time.monotonic()
     async with gathered(at, at_rest=at_rest) as evidence:
-        found = [one for judged in INVARIANTS.values() for one in await judged(evidence)]
+        found = await findings(evidence)
         return Report(findings=found, counts=evidence.counts, seconds=time.monotonic() - began)
+
+
+async def findings(evidence: Evidence) -> list[Finding]:
+    """The findings of every invariant, in their order."""
+    return [one for judged in INVARIANTS.values() for one in await judged(evidence)]

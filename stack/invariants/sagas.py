@@ -172,11 +172,12 @@ async def _not_running(
 async def _unrecorded(evidence: Evidence, running: dict[str, datetime]) -> list[Finding]:
     rows = await fetch(evidence.session, _KNOWN, ids=list(running))
     states = {row["id"]: row["state"] for row in rows}
+    excused = timedelta() if evidence.at_rest else JUST_STARTED
     now = datetime.now(UTC)
     return [
         _finding(saga_id, "the saga runs and is on no list of ours", "a record", "none")
         for saga_id, started in sorted(running.items())
-        if saga_id not in states and now - started > JUST_STARTED
+        if saga_id not in states and now - started > excused
     ]
 
 
