@@ -119,7 +119,8 @@ class Attempts:
             if resolution.action == Action.MARK_DONE:
                 return Done(self._parking.typed(attempt.action, resolution.result))
             if resolution.action == Action.SKIP:
-                return Failed("MARKED_NOT_DONE", resolution.note)
+                # The note is for colleagues, and stands in the timeline; this reaches customers.
+                return Failed("MARKED_NOT_DONE", "it did not take effect")
 
     async def _inquire(self, attempt: Attempt, inquire: ActivityRef[Any, Any]) -> AnyOutcome:
         asked = await self._try(

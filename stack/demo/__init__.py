@@ -65,7 +65,10 @@ def demo(
         data=data,
         victim=kill,
     )
-    day = asyncio.run(_run(wishes, as_object))
+    try:
+        day = asyncio.run(_run(wishes, as_object))
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None
     if as_object:
         print(json.dumps(as_json(day)))
     else:

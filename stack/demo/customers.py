@@ -12,7 +12,8 @@ from stack.demo.edge import Edge, GaveUp, code_of
 from stack.demo.places import PLACES
 from stack.demo.plan import AtPsp, Plan, Regret
 
-FINAL: Final = frozenset({"CONFIRMED", "REFUSED", "CANCELLED", "EXPIRED"})
+UNSOLD: Final = frozenset({"REFUSED", "CANCELLED", "EXPIRED"})
+FINAL: Final = UNSOLD | {"CONFIRMED"}
 FOLLOW_S: Final = 180.0
 LOOK_EVERY_S: Final = 0.25
 LOOK_RARELY_S: Final = 1.0

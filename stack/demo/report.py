@@ -9,6 +9,7 @@ from typing import Any, Final
 from domain.money import Money
 from stack.check import in_words
 from stack.demo.account import percentile
+from stack.demo.customers import FINAL
 from stack.demo.run import Day
 
 WIDTH: Final = 100
@@ -23,6 +24,7 @@ def as_json(day: Day) -> dict[str, Any]:
         "refused": states["REFUSED"],
         "cancelled": states["CANCELLED"],
         "expired": states["EXPIRED"],
+        "open": _open(states),
         "held": day.books.held,
         "failed_over": len(day.books.failed_over),
         "compensated": day.books.compensated,
@@ -77,8 +79,8 @@ def _sales(day: Day, states: Counter[str]) -> Iterator[tuple[str, int, str]]:
         yield f"  {code}", count, ""
     yield "expired", states["EXPIRED"], "the customer did not pay in time"
     yield "cancelled", states["CANCELLED"], "by the customer"
-    if states[""]:
-        yield "no end seen", states[""], ""
+    if still_open := _open(states):
+        yield "still open", still_open, "waiting on somebody, or parked"
     yield "held", books.held, "looked at by an agent, or left until their time was over"
     yield "failed over", len(books.failed_over), "paid at another provider than the first asked"
     yield "compensated", books.compensated, "sagas that undid all they had done"
@@ -142,6 +144,10 @@ def _states(day: Day) -> Counter[str]:
     return Counter(
         day.books.states.get(outcome.order_id, outcome.state) for outcome in day.outcomes
     )
+
+
+def _open(states: Counter[str]) -> int:
+    return sum(count for state, count in states.items() if state not in FINAL)
 
 
 def _refusals(day: Day) -> Counter[str]:

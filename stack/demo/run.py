@@ -20,7 +20,7 @@ from stack.check import LOST
 from stack.demo import agent, chaos
 from stack.demo.account import Books, read_books
 from stack.demo.chaos import Victim
-from stack.demo.customers import Customer, Outcome
+from stack.demo.customers import UNSOLD, Customer, Outcome
 from stack.demo.edge import Edge, client
 from stack.demo.house import House, open_house
 from stack.demo.plan import Plan, customers_for, plans
@@ -249,8 +249,10 @@ def _complaints(outcomes: Sequence[Outcome], books: Books) -> list[Finding]:
     for outcome in outcomes:
         subject = outcome.order_id or f"order number {outcome.plan.number}"
         found += [Finding(0, subject, *complaint) for complaint in outcome.complaints]
-        true = books.states.get(outcome.order_id, "REFUSED")
-        if outcome.order_id and outcome.state != true:
+        # An order that its saga never opened has no row: it can only have come to nothing.
+        true = books.states.get(outcome.order_id, "no sale")
+        agreed = outcome.state in UNSOLD if true == "no sale" else outcome.state == true
+        if outcome.order_id and not agreed:
             message = "the customer was told of another end than the order had"
             found.append(Finding(0, subject, message, true, outcome.state or "nothing"))
     return found

@@ -9,15 +9,21 @@ from db.sql import fetch, sql
 from stack.invariants.evidence import Connections
 
 AT_WORK: Final = "ExecutionStatus = 'Running' AND SagaState IN ('RUNNING', 'COMPENSATING')"
+# A checkout whose payment waits on its customer, or on a person, waits with it.
+DELEGATES: Final = """saga.state = 'RUNNING' AND EXISTS (
+    SELECT FROM sagas AS payment WHERE payment.id = 'payment:' || saga.order_id
+    AND payment.id <> saga.id AND payment.state IN ('WAITING', 'PARKED'))"""
 _SAGAS = sql(
-    """
-    SELECT count(*) FILTER (WHERE state IN ('RUNNING', 'COMPENSATING')) AS at_work,
+    f"""
+    SELECT count(*) FILTER (WHERE state IN ('RUNNING', 'COMPENSATING')
+                            AND NOT ({DELEGATES})) AS at_work,
+           count(*) FILTER (WHERE {DELEGATES}) AS delegating,
            count(*) FILTER (WHERE state = 'WAITING') AS waiting,
            count(*) FILTER (WHERE state = 'PARKED') AS parked,
            (SELECT count(*) FROM outbox WHERE published_at IS NULL) AS outbox,
            (SELECT count(*) FROM webhook_inbox WHERE delivered_at IS NULL) AS inbox
-    FROM sagas WHERE ended_at IS NULL
-    """
+    FROM sagas AS saga WHERE ended_at IS NULL
+    """  # noqa: S608 - a condition of this module
 )
 
 
@@ -56,7 +62,7 @@ async def look(at: Connections) -> Rest:
     async with at.database.reading() as session:
         row = dict((await fetch(session, _SAGAS))[0])
     # a saga that has just begun is on Temporal's list before it is on ours
-    by_temporal = (await at.temporal.count_workflows(AT_WORK)).count
+    by_temporal = (await at.temporal.count_workflows(AT_WORK)).count - row.pop("delegating")
     row["at_work"] = max(row["at_work"], by_temporal)
     return Rest(**row, at_psps=sum([await _in_hand(at.http, url) for url in at.psps.values()]))
 

@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from db.sql import fetch, sql
 from stack.invariants.evidence import Evidence
 from stack.invariants.finding import Finding
+from stack.invariants.rest import DELEGATES
 from stack.invariants.rules import Rule, broken
 from stack.settings import ROOT
 
@@ -97,10 +98,11 @@ RULES: Final = (
     ),
 )
 _UNENDED = sql(
-    """
-    SELECT id, state, waiting_on, parked_code, updated_at, now() AS now FROM sagas
-    WHERE ended_at IS NULL
-    """
+    f"""
+    SELECT id, CASE WHEN {DELEGATES} THEN 'WAITING' ELSE state END AS state,
+           waiting_on, parked_code, updated_at, now() AS now
+    FROM sagas AS saga WHERE ended_at IS NULL
+    """  # noqa: S608 - a condition of ours
 )
 _KNOWN = sql("SELECT id, state FROM sagas WHERE id = ANY(CAST(:ids AS text[]))")
 

@@ -12,13 +12,15 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,19 +31,34 @@ from tests.mutants.table import MUTANTS, Mutant  # noqa: E402 - the tree has to 
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "__pycache__", ".*_cache", "node_modules", "frontend", "*.log"
 )
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 _ALL_S = 600
 _EACH_S = 150
+_TO_END_S = 40
+
+
+class Ended(StrEnum):
+    """How a run of tests ended. BROKEN: not one test failed, but it did not run as it should."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    HUNG = "HUNG"
+    BROKEN = "BROKEN"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the tests said: whether they passed, which failed first, and how long it took."""
+    """What the tests said: how they ended, which failed first, and how long it took."""
 
-    passed: bool
+    ended: Ended
     by: str
     seconds: float
     output: str
+
+    @property
+    def noticed(self) -> bool:
+        """Whether a test failed, or waited in vain: an error in a fixture is neither."""
+        return self.ended in (Ended.FAILED, Ended.HUNG)
 
 
 @contextmanager
@@ -66,7 +83,7 @@ def apply(mutant: Mutant, tree: Path) -> None:
 
 
 def judge(tree: Path, tests: Sequence[str], patience_s: float) -> Verdict:
-    """Run tests in a tree. One that hangs has noticed too."""
+    """Run tests in a tree."""
     began = time.monotonic()
     command = [str(tree / ".venv/bin/python"), "-m", "pytest", "-x", "-q", "-rfE", "--tb=short"]
     # its own group, so that servers of a test that hangs end with it
@@ -82,12 +99,26 @@ def judge(tree: Path, tests: Sequence[str], patience_s: float) -> Verdict:
     try:
         output, _ = run.communicate(timeout=patience_s)
         failed = _FAILED.search(output)
-        by = failed.group(1) if failed else "a run that broke off"
+        by = failed.group(1) if failed else ""
+        ended = Ended.FAILED if failed else Ended.BROKEN if run.returncode else Ended.PASSED
     except subprocess.TimeoutExpired:
-        os.killpg(run.pid, 9)
-        output, _ = run.communicate()
-        by = f"hung for {patience_s:.0f} s"
-    return Verdict(run.returncode == 0, by, time.monotonic() - began, output)
+        output = _end(run)
+        by, ended = f"a wait of {patience_s:.0f} s in vain", Ended.HUNG
+    except KeyboardInterrupt:
+        _end(run)
+        raise
+    return Verdict(ended, by, time.monotonic() - began, output)
+
+
+def _end(run: subprocess.Popen[str]) -> str:
+    """End the tests, which end the servers they started; returns what they said."""
+    run.send_signal(signal.SIGINT)
+    try:
+        return run.communicate(timeout=_TO_END_S)[0]
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        return run.communicate()[0]
 
 
 def main() -> int:
@@ -107,15 +138,15 @@ def main() -> int:
     tests = sorted({test for _, mutant in chosen for test in mutant.tests})
     with copied() as tree:
         healthy = judge(tree, tests, _ALL_S)
-    if not healthy.passed:
+    if healthy.ended is not Ended.PASSED:
         print(healthy.output)
-        print(f"the tests fail on the tree as it is: {healthy.by}")
+        print(f"the tests fail on the tree as it is: {healthy.ended} {healthy.by}")
         return 1
     print(f"as it is: all {len(tests)} tests pass ({healthy.seconds:.0f} s)", flush=True)
     survivors = [number for number, mutant in chosen if not _caught(number, mutant)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")
     if survivors:
-        print(f"SURVIVED: {', '.join(map(str, survivors))}")
+        print(f"not caught: {', '.join(map(str, survivors))}")
     return 1 if survivors else 0
 
 
@@ -123,10 +154,13 @@ def _caught(number: int, mutant: Mutant) -> bool:
     with copied() as tree:
         apply(mutant, tree)
         verdict = judge(tree, mutant.tests, _EACH_S)
-    word = "SURVIVED" if verdict.passed else f"CAUGHT by {verdict.by}"
+    survived = "BROKEN" if verdict.ended is Ended.BROKEN else "SURVIVED"
+    word = f"CAUGHT by {verdict.by}" if verdict.noticed else survived
     print(f"{number:>3}  without: {mutant.takes_away}\n     {mutant.file}")
     print(f"     {word} ({verdict.seconds:.0f} s)", flush=True)
-    return not verdict.passed
+    if verdict.ended is Ended.BROKEN:
+        print(verdict.output[-2000:])
+    return verdict.noticed
 
 
 if __name__ == "__main__":

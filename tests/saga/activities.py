@@ -137,6 +137,7 @@ class Activities:
     async def _undo(self, undo: Undo[Order, Receipt], call: Call, do_key: str) -> None:
         order = undo.input
         calls = self._ledger.called(order.run, "undo", call)
+        self._ledger.tell(order.run, call, undo.output, undo.code, undo.message)
         healed = self._ledger.allows(order.run, "undo works")
         # Only the saga that the script is about fails its undos, not one it delegates to.
         if calls <= order.plan.undo_fails and not healed and call.step == order.step:

@@ -13,6 +13,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS effects (key TEXT PRIMARY KEY, run TEXT, step TEXT, state TEXT);
 CREATE TABLE IF NOT EXISTS calls (
     n INTEGER PRIMARY KEY, run TEXT, step TEXT, doing TEXT, key TEXT, do_key TEXT, saga TEXT);
+CREATE TABLE IF NOT EXISTS told (run TEXT, step TEXT, output TEXT, code TEXT, message TEXT);
 CREATE TABLE IF NOT EXISTS flags (run TEXT, flag TEXT, PRIMARY KEY (run, flag));
 CREATE TABLE IF NOT EXISTS batches (n INTEGER PRIMARY KEY, saga TEXT, batch TEXT);
 CREATE TABLE IF NOT EXISTS events (saga TEXT, seq INTEGER, event TEXT, PRIMARY KEY (saga, seq));
@@ -64,6 +65,13 @@ class Ledger:
         )
         self._db.execute(
             "UPDATE effects SET state = ? WHERE key = ? AND state = ?", (UNDONE, do_key, KEPT)
+        )
+
+    def tell(self, run: str, call: Call, output: object, code: str, message: str) -> None:
+        """Keep what an undo was told of its action and of the reason."""
+        self._db.execute(
+            "INSERT INTO told VALUES (?, ?, ?, ?, ?)",
+            (run, call.step, repr(output), code, message),
         )
 
     def happened(self, do_key: str) -> bool:
@@ -130,6 +138,13 @@ class Ledger:
         for step, doing, key, do_key in rows:
             found.setdefault((step, doing), set()).add((key, do_key))
         return found
+
+    def told(self, run: str) -> dict[str, tuple[str, str, str]]:
+        """What each undo was told: the action's output, the code and the message."""
+        rows = self._db.execute(
+            "SELECT step, output, code, message FROM told WHERE run = ?", (run,)
+        )
+        return {step: (output, code, message) for step, output, code, message in rows}
 
     def order_of(self, run: str, doing: str) -> list[str]:
         """The steps in the order in which they were done, undone or asked about."""

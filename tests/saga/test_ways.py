@@ -1,7 +1,7 @@
 """Other ways through a saga: failover, sending again, reading, refusing."""
 
 from saga import EventKind, key_for
-from tests.saga.contracts import FOREVER, Mode, Plan
+from tests.saga.contracts import FOREVER, Mode, Plan, Receipt
 from tests.saga.driver import answer, until_parked
 from tests.saga.ledger import KEPT, NEVER, UNDONE
 from tests.saga.stage import Stage, completed, rolled_back
@@ -97,6 +97,35 @@ async def test_a_refusal_undoes_everything_newest_first(stage: Stage) -> None:
     assert (end.failure.details, end.failure.message) == (("NO", ""), "the rules say no")
     assert stage.undone() == ["three", "two", "one"]
     assert stage.effects() == dict.fromkeys(("one", "two", "three"), UNDONE)
+
+
+async def test_an_undo_is_told_the_output_and_the_reason(stage: Stage) -> None:
+    await rolled_back(await stage.matrix(capture=REFUSED))
+    why = ("NO_STOCK", "nothing left")
+    number = len(stage.run)
+    assert stage.ledger.told(stage.run) == {
+        step: (repr(Receipt(step=step, number=number)), *why)
+        for step in ("reserve", "book", "delegate")
+    }
+
+
+async def test_an_undo_without_an_answer_is_told_none(stage: Stage) -> None:
+    await rolled_back(await stage.matrix(book=Plan(do=Mode.UNKNOWN_AFTER, asks=False)))
+    reserved = repr(Receipt(step="reserve", number=len(stage.run)))
+    why = ("READ_TIMEOUT", "no answer was read")
+    assert stage.ledger.told(stage.run) == {"reserve": (reserved, *why), "book": ("None", *why)}
+
+
+async def test_an_undo_is_told_what_a_person_gave_as_the_output(stage: Stage) -> None:
+    plan = Plan(do=Mode.UNKNOWN_AFTER, unsure=True)
+    handle = await stage.scene("money", "refuse", plans={"authorise": plan})
+    await until_parked(handle, "authorise")
+    by_hand = Receipt(step="authorise", number=41)
+    await answer(handle, "authorise", "MARK_DONE", result=by_hand.model_dump())
+    await rolled_back(handle)
+    assert stage.ledger.told(stage.run) == {
+        "authorise": (repr(by_hand), "CHANGED", "not wanted after all")
+    }
 
 
 async def test_a_look_leaves_no_trace_and_fails_nothing(stage: Stage) -> None:

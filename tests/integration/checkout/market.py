@@ -155,7 +155,7 @@ async def open_market() -> AsyncIterator[Market]:
             box = Sandbox(psp, folder / psp, webhook_url=hooks.url(psp))
             psps[psp] = await asyncio.to_thread(box.start)
             stack.callback(box.kill)
-            await box.faults(rules=[_DOUBLED], late_ms=[1500, 2500])
+            await box.faults(rules=[_DOUBLED], late_ms=[4000, 4500])
             wires[psp] = await Wire(psp, box.port).open()
             stack.push_async_callback(wires[psp].close)
         config = _worker_config(client, server, cache, wires)

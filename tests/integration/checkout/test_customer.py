@@ -45,6 +45,25 @@ async def test_declines_3d_secure(market: Market, psp: str) -> None:
 
 @side_by_side
 @pytest.mark.parametrize("psp", PSPS)
+async def test_goes_back_from_the_upi_app(market: Market, psp: str) -> None:
+    order = await market.order(f"upi-went-back-{psp}", first=psp)
+    await asked(order, "success@upi", PaymentMethod.UPI_INTENT)
+    await order.customer("cancel")
+    assert await order.end() == "REFUSED/PAYMENT_DECLINED"
+    await order.settled(
+        unpaid(
+            "REFUSED/PAYMENT_DECLINED",
+            payment=f"FAILED {PRICE}",
+            attempts=(f"{psp} FAILED",),
+            psps=(f"{psp} failed 0/0/0",),
+            events=ASKED,
+        )
+    )
+    assert [order.calls(other) for other in PSPS if other != psp] == [[]]
+
+
+@side_by_side
+@pytest.mark.parametrize("psp", PSPS)
 async def test_ignores_3d_secure(market: Market, psp: str) -> None:
     order = await market.order(f"3ds-ignored-{psp}", first=psp)
     await asked(order, "tok_3ds", timings=SHORT)

@@ -112,7 +112,7 @@ async def test_nothing_is_left_where_a_failure_is_not_final(market: Market) -> N
     )
     await order.settled(expected)
     # longer than betapay takes to authorise late
-    await asyncio.sleep(3)
+    await asyncio.sleep(5)
     assert await order.books() == expected
 
 
