@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from saga import CancelVerdict, Event, SagaState
@@ -89,4 +89,6 @@ async def failed_task(handle: Handle) -> str:
         async for event in handle.fetch_history_events():
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 return event.workflow_task_failed_event_attributes.failure.message
+        shown = await handle.describe()
+        assert shown.status is WorkflowExecutionStatus.RUNNING, "ended without a failed task"
         await asyncio.sleep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -177,30 +177,18 @@ class Wire:
 
     def _read(self, request: _Request) -> Call:
         url = urlsplit(request.target)
-        parts = url.path.strip("/").split("/")
+        parts = url.path.strip("/").split("/")[1:]
+        told: dict[str, Any] = json.loads(request.body) if request.body else {}
+        told |= {name: values[0] for name, values in parse_qs(url.query).items()}
+        operation = _operation(request.method, parts)
+        ours = told.get("merchant_ref") or told.get("receipt") or ""
+        theirs = parts[1] if len(parts) > 1 and operation != "void-by-ref" else told.get("payment")
+        if operation == "refund":
+            # a refund has a reference of its own, by which it is looked up later
+            self._refs[ours] = self._refs.get(str(theirs), "")
+        ref = self._refs.get(theirs, "") if theirs else self._refs.get(ours, ours)
         key = request.header("idempotency-key") or request.header("x-refund-idempotency")
-        asked = parse_qs(url.query)
-        body: dict[str, Any] = json.loads(request.body) if request.body else {}
-        told = [body.get("merchant_ref"), body.get("receipt")]
-        listed = next((asked[name][0] for name in ("merchant_ref", "receipt") if name in asked), "")
-        if parts[1] == "refunds":
-            if request.method == "GET":
-                return Call("find_refund", self._refs.get(listed, listed), key)
-            return Call("refund", self._note_refund(body["payment"], body["merchant_ref"]), key)
-        if request.method == "GET":
-            return Call("find", listed or self._refs.get(parts[-1], ""), key)
-        if len(parts) == 2:
-            return Call("authorise", next(filter(None, told)), key)
-        if parts[2] == "void-by-ref":
-            return Call("void-by-ref", body["merchant_ref"], key)
-        if parts[3] == "refund":
-            return Call("refund", self._note_refund(parts[2], body["receipt"]), key)
-        operation = "capture" if parts[3] == "capture" else "void"
-        return Call(operation, self._refs.get(parts[2], ""), key)
-
-    def _note_refund(self, payment: str, refund_ref: str) -> str:
-        self._refs[refund_ref] = self._refs.get(payment, "")
-        return self._refs[refund_ref]
+        return Call(operation, ref, key)
 
     def _learn(self, merchant_ref: str, answer: bytes) -> None:
         """Remember whose payment the PSP's ids in an answer name."""
@@ -215,6 +203,17 @@ class Wire:
         failed = body.get("error", {}).get("metadata", {}).get("payment_id")
         if failed:
             self._refs[failed] = merchant_ref
+
+
+def _operation(method: str, parts: Sequence[str]) -> str:
+    """What a request to `/v1/<parts>` asks for, in words that both PSPs share."""
+    if parts[0] == "refunds":
+        return "find_refund" if method == "GET" else "refund"
+    if method == "GET":
+        return "find"
+    if len(parts) == 1:
+        return "authorise"
+    return {"cancel": "void"}.get(parts[-1], parts[-1])
 
 
 def _response(status: int, body: Mapping[str, Any]) -> bytes:
