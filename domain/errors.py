@@ -6,7 +6,8 @@ DomainError(code, message)
 ├── IllegalTransition     a state that may not follow the present one
 ├── InvalidPincode        not an Indian PIN code, or one of no known sub-region
 ├── PricingError          an order that cannot be priced as asked
-└── SourcingError         an order that cannot be sourced as asked
+├── SourcingError         an order that cannot be sourced as asked
+└── WebhookError          a webhook that is not signed, or cannot be read (in domain.webhooks)
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from domain import errors
+from domain import errors, webhooks
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,5 @@ def test_survives_pickling(error: errors.DomainError, code: str) -> None:
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn = {line.split()[1] for line in (errors.__doc__ or "").splitlines() if "──" in line}
+    assert webhooks.WebhookError in errors.DomainError.__subclasses__()
     assert drawn == {cls.__name__ for cls in errors.DomainError.__subclasses__()}
