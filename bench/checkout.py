@@ -18,10 +18,11 @@ import uvloop
 from temporalio.client import Client
 
 from bench import empty
+from bench.customers import Customers
 from bench.history import footprint
 from bench.load import Load, closed_loop
 from bench.report import Report
-from bench.rounds import MEASUREMENTS, ROUNDS, Customers, Pids, Rounds, Start
+from bench.rounds import MEASUREMENTS, ROUNDS, Pids, Rounds, Start
 from bench.shop import ORDERS_EACH, Shop, open_shop
 from db.ids import new_ulid
 from db.session import Database
@@ -87,8 +88,12 @@ async def _measured(settings: Settings, seconds: float) -> Report:
         client = await empty.connect(
             str(stack.settings.temporal_address), stack.settings.temporal_namespace
         )
-        customers = Customers(stack.settings.url, await _shop(stack.settings, seconds))
+        shop = await _shop(stack.settings, seconds)
+        customers = Customers(stack.settings.url, shop, client)
         rounds = Rounds(_empties(client), customers.buy, _pids(stack, child))
+        _say("warming up")
+        await rounds.warm_up()
+        customers.unsold.clear()
         await rounds.run(seconds, _say)
         left = await footprint(client, list(customers.order_ids))
         _say("stopping the stack")

@@ -5,11 +5,13 @@ from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit
 
+from bench.errors import CannotMeasure
+
 _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = b"\r\ncontent-length:"
 
 
-class BadAnswer(Exception):
+class BadAnswer(CannotMeasure):
     """The server closed the connection, or answered in a way that this client does not read."""
 
 

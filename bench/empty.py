@@ -57,10 +57,11 @@ def starter(client: Client, run: str) -> Once:
     """Start an empty workflow and wait for its result; `run` keeps its ids apart from others'."""
     numbers = count()
 
-    async def once() -> None:
+    async def once() -> bool:
         await client.execute_workflow(
             Empty.run, id=f"empty:{run}:{next(numbers)}", task_queue=_QUEUE
         )
+        return True
 
     return once
 

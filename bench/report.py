@@ -100,7 +100,8 @@ def _series(series: Series) -> dict[str, Any]:
         "per_s": round(series.rate, 1),
         "rounds_per_s": [round(rate, 1) for rate in series.rates],
         **_latencies(series.load),
-        "ended": len(series.load.took),
+        "succeeded": series.load.succeeded,
+        "answered": len(series.load.took),
         "cpu_s_each": {name: round(used, 5) for name, used in series.cpu_each().items()},
     }
 

@@ -1,18 +1,13 @@
 """The measurements, taken in turns: on a machine that is never quiet, only neighbours compare."""
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from bench.client import Connection
-from bench.load import Load, Once, closed_loop
-from bench.shop import Shop
+from bench.errors import CannotMeasure
+from bench.load import Load
 from bench.usage import between, cpu_seconds
 
 ROUNDS: Final = 3
@@ -21,7 +16,6 @@ CROWD: Final = 50
 CHECKOUTS: Final = (CROWD, 10, 1)
 EMPTIES: Final = (1, CROWD)
 MEASUREMENTS: Final = len(CHECKOUTS) + len(EMPTIES)
-_SAMPLE: Final = 20
 _WARM_UP_S: Final = 3.0
 # What an answer leaves to be done (webhooks, events, timelines) is part of its cost.
 _SETTLE_S: Final = 1.0
@@ -45,7 +39,7 @@ class Series:
 
     @property
     def rates(self) -> list[float]:
-        """How many ended in a second, by round."""
+        """How many succeeded in a second, by round."""
         return [load.per_second for load in self.loads]
 
     @property
@@ -54,39 +48,11 @@ class Series:
         return median(self.rates)
 
     def cpu_each(self) -> dict[str, float]:
-        """CPU seconds for each one that ended, by process."""
-        ended = len(self.load.took)
-        return {name: sum(one[name] for one in self.cpu) / ended for name in self.cpu[0]}
-
-
-class Customers:
-    """People at the edge who buy; keeps the last orders, and counts what was not confirmed."""
-
-    def __init__(self, url: str, shop: Shop) -> None:
-        self._url = url
-        self._shop = shop
-        self.order_ids: deque[str] = deque(maxlen=_SAMPLE)
-        self.unsold: Counter[str] = Counter()
-
-    async def buy(self, at_once: int, seconds: float) -> Load:
-        """So many customers at once, each on a connection of their own."""
-        async with AsyncExitStack() as stack:
-            connections = [
-                await stack.enter_async_context(Connection(self._url)) for _ in range(at_once)
-            ]
-            return await closed_loop([self._buyer(one) for one in connections], seconds)
-
-    def _buyer(self, connection: Connection) -> Once:
-        async def once() -> None:
-            order = self._shop.next_order()
-            status, body = await connection.post("/v1/orders", order.headers, order.body)
-            told = _read(body)
-            if status == 201 and told.get("state") == "CONFIRMED":
-                self.order_ids.append(told["order_id"])
-            else:
-                self.unsold[f"{status} {told.get('code') or told.get('state')}"] += 1
-
-        return once
+        """CPU seconds for each one that succeeded, by process; raises CannotMeasure."""
+        succeeded = self.load.succeeded
+        if not succeeded:
+            raise CannotMeasure("nothing succeeded in a whole measurement")
+        return {name: sum(one[name] for one in self.cpu) / succeeded for name in self.cpu[0]}
 
 
 @dataclass(slots=True)
@@ -99,12 +65,14 @@ class Rounds:
     empties: dict[int, Series] = field(default_factory=dict)
     checkouts: dict[int, Series] = field(default_factory=dict)
 
-    async def run(self, seconds: float, say: Callable[[str], None]) -> None:
-        """Warm up, then measure each for so many seconds in each round."""
-        say("warming up")
+    async def warm_up(self) -> None:
+        """Let caches, pools and pollers fill, as they are in a process that has run for a while."""
         await self.empty(CROWD, _WARM_UP_S)
         await self.checkout(CROWD, _WARM_UP_S)
         await self.checkout(1, _WARM_UP_S)
+
+    async def run(self, seconds: float, say: Callable[[str], None]) -> None:
+        """Measure each for so many seconds in each round; raises CannotMeasure."""
         for number in range(1, ROUNDS + 1):
             say(f"round {number} of {ROUNDS}, {MEASUREMENTS * (seconds + _SETTLE_S):.0f} s")
             for at_once in EMPTIES:
@@ -121,11 +89,3 @@ class Rounds:
         series = into.setdefault(at_once, Series())
         series.loads.append(load)
         series.cpu.append(between(before, cpu_seconds(self.pids())))
-
-
-def _read(body: bytes) -> dict[str, Any]:
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {"code": "no JSON"}
-    return told if isinstance(told, dict) else {}

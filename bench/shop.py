@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.tokens import AccessTokens
+from bench.errors import CannotMeasure
 from db.ids import new_ulid
 from db.importing import writer
 from db.importing.rows import EPOCH, ImportReport, NewProduct, NewVariant
@@ -49,7 +50,7 @@ _ADDRESSES = sql(
 _ANALYZE = sql("ANALYZE")
 
 
-class SoldOut(Exception):
+class SoldOut(CannotMeasure):
     """The measurement is longer than the customers were made for."""
 
 
@@ -83,7 +84,8 @@ class Shop:
             return next(self._orders)
         except StopIteration:
             raise SoldOut(
-                f"{len(self._customers)} customers have bought {ORDERS_EACH} times each"
+                f"{len(self._customers)} customers have bought {ORDERS_EACH} times each, "
+                "and more would be held as suspicious; take fewer --seconds"
             ) from None
 
     def _made(self) -> Iterator[Order]:
