@@ -46,6 +46,7 @@ from workflows.contracts.payments import PSPEvent
 _RETRY: Final = RetryConfig(max_elapsed_time_millis=2500, max_retries=8)
 _SHORT: Final = timedelta(seconds=1)
 _LONG: Final = timedelta(seconds=5)
+_TURN: Final = timedelta(seconds=5)
 _OVER: Final = "workflow execution already completed"
 # a lazy client that cannot connect says so with a RuntimeError
 _LOST: Final = (RPCError, RuntimeError)
@@ -222,6 +223,8 @@ def _start(order: PlaceOrder) -> WithStartWorkflowOperation[Any, Any]:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=search_attributes(CHECKOUT, order_id),
+        # how long a killed worker's turn is waited for; its steps are short and may run again
+        task_timeout=_TURN,
     )
 
 

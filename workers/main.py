@@ -28,6 +28,7 @@ from workflows.sweep import SweepReservations
 
 WORKFLOWS: Sequence[type] = (CheckoutSaga, PaymentSaga, LatePaymentWatch, SweepReservations)
 _GRACE = timedelta(seconds=5)
+_STICKY = timedelta(seconds=1)
 _PASSED_THROUGH = (
     "saga",
     "domain",
@@ -70,6 +71,8 @@ async def run_workflows(config: WorkerConfig, life: Lifetime) -> None:
             max_concurrent_workflow_tasks=config.at_once,
             max_concurrent_local_activities=config.at_once,
             max_cached_workflows=1000,
+            # A killed worker's sagas are another's after this, not after the default's 10 s.
+            sticky_queue_schedule_to_start_timeout=_STICKY,
             graceful_shutdown_timeout=_GRACE,
         )
         await _run([worker], life)

@@ -88,7 +88,7 @@ UNDOS = (
         file="workflows/payment.py",
         old="undo=payments.ABANDON",
         new=_NOTHING,
-        tests=(f"{_FAILOVER}a_hard_decline_stops",),
+        tests=(f"{_GUARDS}a_payment_that_fails_closes_itself",),
     ),
     Mutant(
         takes_away="an attempt is voided before another PSP is asked",
@@ -138,7 +138,9 @@ KEYS = (
         file="saga/keys.py",
         old="_SEPARATOR.join((saga_id, step, doing, scope))",
         new="_SEPARATOR.join((saga_id, step, scope))",
-        tests=(f"{_REFUSED}held_and_rejected",),
+        tests=(
+            "tests/saga/test_refs.py::test_keys_differ_by_every_part_and_by_where_the_parts_end",
+        ),
     ),
     Mutant(
         takes_away="a capture carries the saga's key",

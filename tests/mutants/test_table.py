@@ -33,5 +33,9 @@ def test_its_tests_exist(mutant: Mutant) -> None:
     for test in mutant.tests:
         file, _, name = test.partition("::")
         tree = ast.parse((ROOT / file).read_text())
-        defined = [node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+        defined = [
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         assert name in defined

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from temporalio.client import WorkflowFailureError
 
 from activities.orders.activities import OrderActivities
 from activities.payments.attempts import AttemptActivities
@@ -17,11 +18,13 @@ from domain.payments import PaymentMethod, PaymentState
 from saga import Call, StepFailed, Undo, Verdict
 from tests.integration.checkout.books import PRICE, SHELF
 from tests.integration.checkout.market import Market
-from tests.integration.checkout.orders import PSPS, Order
+from tests.integration.checkout.orders import PSPS, Order, code_of
 from tests.integration.db import shop
 from workers import connections
+from workflows.contracts.ids import SAGAS, payment_id
 from workflows.contracts.orders import OpenedOrder, OpenOrder, StockLine
 from workflows.contracts.payments import (
+    AUTHORISE_PAYMENT,
     AttemptResult,
     AuthoriseAttempt,
     PaymentAuthorised,
@@ -49,22 +52,25 @@ class Hand:
         """Write the order, so that the others have something to stand on."""
         await self.orders.open(self.order.request().order, call("open order"))
 
+    def pay(self, instrument: str = "tok_ok") -> PayOrder:
+        """What the checkout would ask the payment saga for."""
+        return PayOrder(
+            order_id=self.order.id,
+            user_id=f"u-{self.order.name}",
+            amount_paise=PRICE,
+            currency="INR",
+            method=PaymentMethod.CARD,
+            instrument=instrument,
+            pincode="560001",
+        )
+
     def wanted(self) -> ReserveStock:
         line = StockLine(sku=self.order.sku, qty=2)
         return ReserveStock(order_id=self.order.id, pincode="560001", lines=[line], hold_seconds=60)
 
     async def attempt(self) -> AuthoriseAttempt:
         """Open the payment; its first attempt is not yet made."""
-        pay = PayOrder(
-            order_id=self.order.id,
-            user_id=f"u-{self.order.name}",
-            amount_paise=PRICE,
-            currency="INR",
-            method=PaymentMethod.CARD,
-            instrument="tok_ok",
-            pincode="560001",
-        )
-        plan = await self.payments.open(pay, call("open payment"))
+        plan = await self.payments.open(self.pay(), call("open payment"))
         return AuthoriseAttempt(
             attempt_id=self.order.ref(1),
             payment_id=plan.payment_id,
@@ -197,3 +203,17 @@ async def test_what_is_learnt_often_is_booked_once(hand: Hand) -> None:
     assert found.ledger == (f"CAPTURE psp:{ALPHA} +{PRICE}",)
     assert found.psps == (f"{ALPHA} captured {PRICE}/{PRICE}/0",)
     assert hand.order.calls(ALPHA) == ["authorise", "capture"]
+
+
+async def test_a_payment_that_fails_closes_itself(hand: Hand) -> None:
+    """Whoever started the saga, and whether or not anybody undoes it afterwards."""
+    declined = hand.pay("tok_declined_lost")
+    with pytest.raises(WorkflowFailureError) as failed:
+        await hand.order.market.client.execute_workflow(
+            AUTHORISE_PAYMENT.name, declined, id=payment_id(hand.order.id), task_queue=SAGAS
+        )
+    assert code_of(failed.value.cause) == "PAYMENT_DECLINED"
+    found = await hand.order.books()
+    assert found.payment == f"FAILED {PRICE}"
+    assert found.attempts == (f"{ALPHA} FAILED",)
+    assert hand.order.calls(ALPHA) == ["authorise"]
