@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from domain.webhooks import WebhookReader
 from workflows.contracts.checkout import CheckoutTimings
 
 ISSUER = "sagakart"
@@ -49,7 +50,7 @@ class RateLimits:
 class ApiConfig:
     """Addresses, secrets and times of the edge.
 
-    `webhook_secrets` holds every valid secret of a provider: two while one is being replaced.
+    `webhooks` reads each provider's webhooks, with every secret of it that is valid now.
     `answer_within` bounds, in seconds, how long an order or a cancellation is waited for before
     202 is answered; `lock_for` is how long a key counts as in flight after its process died.
     Raises ValueError for a signing secret that can be guessed.
@@ -59,7 +60,7 @@ class ApiConfig:
     redis_url: str = field(repr=False)
     temporal_address: str
     jwt_secret: str = field(repr=False)
-    webhook_secrets: Mapping[str, tuple[str, ...]] = field(repr=False)
+    webhooks: Mapping[str, WebhookReader] = field(repr=False)
     namespace: str = "default"
     environment: str = "development"
     timings: CheckoutTimings = field(default_factory=CheckoutTimings)

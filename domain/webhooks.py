@@ -95,6 +95,8 @@ class PaymentEvent:
 
 # (raw body, headers, time of arrival, secrets valid now) -> events, at least one
 Verifier = Callable[[bytes, Mapping[str, str], datetime, Sequence[str]], list[PaymentEvent]]
+# the same with its secrets: (raw body, headers, time of arrival) -> events
+WebhookReader = Callable[[bytes, Mapping[str, str], datetime], list[PaymentEvent]]
 
 _ALPHAPAY_KINDS: Mapping[str, EventKind] = {
     "payment.authorised": EventKind.PAYMENT_AUTHORISED,
@@ -120,8 +122,8 @@ def verify_alphapay(
     Raises BadSignature where no v1 fits a secret, StaleSignature where t is off by more than
     TOLERANCE, and UnreadableEvent where the signed bytes are no event.
     """
-    signed_at, given = _time_and_signatures(_header(headers, "AlphaPay-Signature"))
-    _check_signature(f"{signed_at}.".encode() + raw, given, secrets)
+    signed_at, given = _time_and_signatures(header_of(headers, "AlphaPay-Signature"))
+    check_signature(f"{signed_at}.".encode() + raw, given, secrets)
     # After the signature, so that a stranger learns nothing about our clock.
     age = abs(now.timestamp() - signed_at)
     if age > TOLERANCE.total_seconds():
@@ -129,8 +131,8 @@ def verify_alphapay(
             f"signed {age:.0f} s away from now, over the {TOLERANCE.total_seconds():.0f} s allowed:"
             " check both clocks, or it is a replay"
         )
-    body = _object(raw)
-    return [_reading("alphapay", lambda: _alphapay_event(body))]
+    body = json_object(raw)
+    return [reading("alphapay", lambda: _alphapay_event(body))]
 
 
 def verify_betapay(
@@ -141,16 +143,14 @@ def verify_betapay(
     The event's id comes from an unsigned header: it serves to drop doubles, and proves nothing.
     Raises BadSignature and UnreadableEvent.
     """
-    _check_signature(raw, [_header(headers, "X-BetaPay-Signature")], secrets)
-    event_id = _header(headers, "X-BetaPay-Event-Id")
-    body = _object(raw)
-    return [_reading("betapay", lambda: _betapay_event(body, event_id))]
+    check_signature(raw, [header_of(headers, "X-BetaPay-Signature")], secrets)
+    event_id = header_of(headers, "X-BetaPay-Event-Id")
+    body = json_object(raw)
+    return [reading("betapay", lambda: _betapay_event(body, event_id))]
 
 
-VERIFIERS: Mapping[str, Verifier] = {"alphapay": verify_alphapay, "betapay": verify_betapay}
-
-
-def _header(headers: Mapping[str, str], name: str) -> str:
+def header_of(headers: Mapping[str, str], name: str) -> str:
+    """The value of a header, however it is spelt; raises BadSignature where it is missing."""
     for key, value in headers.items():
         if key.lower() == name.lower():
             return value
@@ -167,7 +167,7 @@ def _time_and_signatures(header: str) -> tuple[int, list[str]]:
     return int(times[0]), signatures
 
 
-def _check_signature(signed: bytes, given: Sequence[str], secrets: Sequence[str]) -> None:
+def check_signature(signed: bytes, given: Sequence[str], secrets: Sequence[str]) -> None:
     """Raise BadSignature unless one given signature fits one valid secret; constant in time."""
     if not any(secrets):
         raise BadSignature("no webhook secret is configured, so no signature can be trusted")
@@ -180,7 +180,8 @@ def _check_signature(signed: bytes, given: Sequence[str], secrets: Sequence[str]
         raise BadSignature("the signature fits none of the secrets valid now")
 
 
-def _object(raw: bytes) -> Mapping[str, Any]:
+def json_object(raw: bytes) -> Mapping[str, Any]:
+    """The JSON object of a body; raises UnreadableEvent."""
     try:
         body = json.loads(raw)
     except ValueError as error:
@@ -190,7 +191,8 @@ def _object(raw: bytes) -> Mapping[str, Any]:
     return body
 
 
-def _reading(provider: str, read: Callable[[], PaymentEvent]) -> PaymentEvent:
+def reading(provider: str, read: Callable[[], PaymentEvent]) -> PaymentEvent:
+    """The event that `read` makes of a body; raises UnreadableEvent for what it stumbles over."""
     try:
         return read()
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
@@ -203,17 +205,17 @@ def _alphapay_event(body: Mapping[str, Any]) -> PaymentEvent:
     payment = body["data"]["payment"]
     refund = body["data"].get("refund") or {}
     return PaymentEvent(
-        event_id=_text(body["id"]),
+        event_id=text_of(body["id"]),
         provider="alphapay",
         kind=_ALPHAPAY_KINDS.get(body["type"], EventKind.OTHER),
-        occurred_at=datetime.fromtimestamp(_whole(body["created"]) / 1000, UTC),
-        merchant_ref=_text(payment["merchant_ref"]),
-        ref=_text(payment["id"]),
+        occurred_at=datetime.fromtimestamp(whole(body["created"]) / 1000, UTC),
+        merchant_ref=text_of(payment["merchant_ref"]),
+        ref=text_of(payment["id"]),
         trust=Trust.SIGNED,
-        amount=_whole(payment["amount"]),
-        currency=_text(payment["currency"]),
-        captured=_whole(payment["captured"]),
-        refunded=_whole(payment["refunded"]),
+        amount=whole(payment["amount"]),
+        currency=text_of(payment["currency"]),
+        captured=whole(payment["captured"]),
+        refunded=whole(payment["refunded"]),
         refund_ref=refund.get("id"),
         refund_merchant_ref=refund.get("merchant_ref"),
         failure_code=(payment.get("error") or {}).get("code"),
@@ -227,30 +229,32 @@ def _betapay_event(body: Mapping[str, Any], event_id: str) -> PaymentEvent:
     if kind is EventKind.PAYMENT_FAILED and payment["status"] == "expired":
         kind = EventKind.PAYMENT_EXPIRED
     return PaymentEvent(
-        event_id=_text(event_id),
+        event_id=text_of(event_id),
         provider="betapay",
         kind=kind,
-        occurred_at=datetime.fromtimestamp(_whole(body["created_at"]), UTC),
-        merchant_ref=_text(payment["receipt"]),
-        ref=_text(payment["id"]),
+        occurred_at=datetime.fromtimestamp(whole(body["created_at"]), UTC),
+        merchant_ref=text_of(payment["receipt"]),
+        ref=text_of(payment["id"]),
         trust=Trust.SIGNED,
-        amount=_whole(payment["amount"]),
-        currency=_text(payment["currency"]),
-        captured=_whole(payment["amount_captured"]),
-        refunded=_whole(payment["amount_refunded"]),
+        amount=whole(payment["amount"]),
+        currency=text_of(payment["currency"]),
+        captured=whole(payment["amount_captured"]),
+        refunded=whole(payment["amount_refunded"]),
         refund_ref=refund.get("id"),
         refund_merchant_ref=refund.get("receipt"),
         failure_code=(payment.get("error") or {}).get("reason"),
     )
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A short text; raises ValueError."""
     if not isinstance(value, str) or not 0 < len(value) <= 200:
         raise ValueError(f"{value!r:.60} is not a text of 1 to 200 characters")
     return value
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """A whole number from 0 up; raises ValueError."""
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r:.60} is not a whole number from 0 up")
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from activities.payments.registry import SANDBOX
 from stack.errors import StackError
 from stack.folder import read_json, write_json
 
@@ -20,8 +21,7 @@ PREFERRED: Final[Mapping[str, int]] = {
     "temporal-ui": 8233,
     "temporal-http": 7243,
     "temporal-metrics": 7253,
-    "alphapay": 9101,
-    "betapay": 9102,
+    **{name: 9101 + place for place, name in enumerate(SANDBOX)},
 }
 NEIGHBOURS: Final = 50
 # Below the range from which the kernel gives outgoing connections their ports, so that a port

@@ -8,9 +8,17 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from activities.payments.registry import PROVIDERS, SANDBOX
 from stack.errors import SettingsError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -23,27 +31,36 @@ REPLACED_BY: Final[Mapping[str, str]] = {
     "valkey": "redis_url",
     "mongo": "mongo_url",
     "temporal": "temporal_address",
-    "alphapay": "alphapay_url",
-    "betapay": "betapay_url",
+    **{name: f"{name}_url" for name in SANDBOX},
 }
+# What the stack makes up for itself in development.
 SECRETS: Final = (
     "jwt_secret",
-    "alphapay_api_key",
-    "alphapay_webhook_secret",
-    "betapay_api_key",
-    "betapay_webhook_secret",
+    *(f"{name}_{kind}" for name in SANDBOX for kind in ("api_key", "webhook_secret")),
 )
 SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "postgres_url": ("postgresql+asyncpg",),
     "redis_url": ("redis", "rediss"),
     "mongo_url": ("mongodb", "mongodb+srv"),
-    "alphapay_url": ("http", "https"),
-    "betapay_url": ("http", "https"),
+    **{f"{name}_url": ("http", "https") for name in PROVIDERS},
 }
 
 
-class Settings(BaseSettings):
-    """Everything the stack is told from outside; a URL that is set replaces the embedded part."""
+def _of_providers() -> Any:
+    """Three settings for each row of the table of PSPs."""
+    fields: dict[str, Any] = {}
+    for name, provider in PROVIDERS.items():
+        fields[f"{name}_url"] = (str | None, provider.url)
+        fields[f"{name}_api_key"] = (SecretStr | None, None)
+        fields[f"{name}_webhook_secret"] = (SecretStr | None, None)
+    return create_model("ProviderSettings", __base__=BaseSettings, **fields)
+
+
+class Settings(_of_providers()):  # type: ignore[misc]  # its base is made from a table
+    """Everything the stack is told from outside; a URL that is set replaces the embedded part.
+
+    Each PSP of the table has `<name>_url`, `<name>_api_key` and `<name>_webhook_secret`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -66,14 +83,8 @@ class Settings(BaseSettings):
     postgres_url: str | None = None
     redis_url: str | None = None
     mongo_url: str | None = None
-    alphapay_url: str | None = None
-    betapay_url: str | None = None
 
     jwt_secret: SecretStr | None = None
-    alphapay_api_key: SecretStr | None = None
-    alphapay_webhook_secret: SecretStr | None = None
-    betapay_api_key: SecretStr | None = None
-    betapay_webhook_secret: SecretStr | None = None
 
     pace: Literal["real", "demo"] = "real"
     workflow_workers: int = Field(default=1, ge=1, le=64)
@@ -117,8 +128,14 @@ class Settings(BaseSettings):
     def _production_is_explicit(self) -> Self:
         if self.environment != "production":
             return self
-        needed = (*REPLACED_BY.values(), *SECRETS)
+        servers = [setting for part, setting in REPLACED_BY.items() if part not in SANDBOX]
+        needed = (*servers, "jwt_secret")
         missing = [PREFIX + name.upper() for name in needed if getattr(self, name) is None]
+        if not missing and not self.providers:
+            raise ValueError(
+                "production needs a PSP: set the API key and webhook secret of one or more of "
+                f"{', '.join(PROVIDERS)} (docs/providers.md)"
+            )
         if missing:
             raise ValueError(
                 f"production has no defaults for these, set them: {', '.join(missing)}"
@@ -129,6 +146,36 @@ class Settings(BaseSettings):
                 "make one with: openssl rand -base64 48"
             )
         return self
+
+    @model_validator(mode="after")
+    def _providers_are_whole(self) -> Self:
+        for name, provider in PROVIDERS.items():
+            if provider.sandbox and self.environment == "development":
+                continue  # what is missing is made up
+            fields = [f"{name}_{kind}" for kind in ("url", "api_key", "webhook_secret")]
+            given = [each for each in fields if getattr(self, each) not in (None, provider.url)]
+            missing = [each for each in fields if getattr(self, each) is None]
+            if given and missing:
+                raise ValueError(
+                    f"{PREFIX}{given[0].upper()} is set, and {name} needs "
+                    f"{' and '.join(PREFIX + each.upper() for each in missing)} too"
+                )
+        return self
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The PSPs that are configured: those with an address, a key and a webhook secret."""
+        return tuple(
+            name
+            for name in PROVIDERS
+            if all(getattr(self, f"{name}_{kind}") for kind in ("url", "api_key", "webhook_secret"))
+        )
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """The sandbox's PSPs that belong to this stack; in production only those that are set."""
+        development = self.environment == "development"
+        return tuple(name for name in SANDBOX if development or getattr(self, f"{name}_url"))
 
     @property
     def url(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from activities.payments.registry import PROVIDERS
 from stack.settings import Settings
 from workers.config import ProviderConfig, WorkerConfig
 from workflows.contracts.checkout import CheckoutTimings
@@ -37,16 +39,12 @@ def worker_config(settings: Settings) -> WorkerConfig:
         postgres_url=settings.needed("postgres_url"),
         redis_url=settings.needed("redis_url"),
         providers={
-            "alphapay": ProviderConfig(
-                url=settings.needed("alphapay_url"),
-                key=settings.needed("alphapay_api_key"),
-                webhook_secrets=_secrets(settings)["alphapay"],
-            ),
-            "betapay": ProviderConfig(
-                url=settings.needed("betapay_url"),
-                key=settings.needed("betapay_api_key"),
-                webhook_secrets=_secrets(settings)["betapay"],
-            ),
+            name: ProviderConfig(
+                url=settings.needed(f"{name}_url"),
+                key=settings.needed(f"{name}_api_key"),
+                webhook_secrets=_secrets(settings, name),
+            )
+            for name in settings.providers
         },
         timings=PACES[settings.pace].payment,
         sweep_every=_SWEEP_EVERY[settings.pace],
@@ -64,19 +62,16 @@ def api_config(settings: Settings) -> ApiConfig:
         temporal_address=settings.needed("temporal_address"),
         namespace=settings.temporal_namespace,
         jwt_secret=settings.needed("jwt_secret"),
-        webhook_secrets=_secrets(settings),
+        webhooks={
+            name: partial(PROVIDERS[name].load().webhook, secrets=_secrets(settings, name))
+            for name in settings.providers
+        },
         environment=settings.environment,
         timings=PACES[settings.pace],
         limits=RateLimits.relaxed(_DEVELOPMENT_ALLOWANCE) if development else RateLimits(),
     )
 
 
-def _secrets(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+def _secrets(settings: Settings, provider: str) -> tuple[str, ...]:
     # Two secrets, with a comma between, are valid while one replaces the other.
-    return {
-        name: tuple(settings.needed(field).split(","))
-        for name, field in (
-            ("alphapay", "alphapay_webhook_secret"),
-            ("betapay", "betapay_webhook_secret"),
-        )
-    }
+    return tuple(settings.needed(f"{provider}_webhook_secret").split(","))

@@ -1,6 +1,6 @@
 """Open what a worker stands on, and close it again."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
@@ -10,7 +10,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import GrpcCompression
 
-from activities.payments.psp import PSP, AlphaPay, BetaPay, psp_client
+from activities.payments.psp import PSP, psp_client
+from activities.payments.registry import PROVIDERS
 from db.session import Database
 from workers.config import WorkerConfig
 
@@ -56,12 +57,10 @@ async def redis(config: WorkerConfig) -> AsyncIterator["Redis"]:
 @asynccontextmanager
 async def providers(config: WorkerConfig) -> AsyncIterator[dict[str, PSP]]:
     """The configured PSPs by name, over one pool of HTTP connections."""
-    makers: Mapping[str, type[AlphaPay] | type[BetaPay]] = {
-        "alphapay": AlphaPay,
-        "betapay": BetaPay,
-    }
     async with psp_client() as client:
         yield {
-            name: makers[name](client, base_url=at.url, api_key=at.key, secrets=at.webhook_secrets)
+            name: PROVIDERS[name].load()(
+                client, base_url=at.url, api_key=at.key, secrets=at.webhook_secrets
+            )
             for name, at in config.providers.items()
         }

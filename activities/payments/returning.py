@@ -70,7 +70,9 @@ async def _book_paid_refunds(providers: Providers, attempt: AttemptRecord) -> No
     for refund in refunds:
         if refund.attempt_id != attempt.id or refund.state is RefundState.DONE:
             continue
-        answer = await providers.psp(attempt.psp).find_refund(key=refund.refund_key)
+        answer = await providers.psp(attempt.psp).find_refund(
+            key=refund.refund_key, payment_ref=attempt.psp_ref
+        )
         if answer.status is RefundStatus.DONE:
             await _settle(providers, attempt, refund.refund_key, answer, refund.amount_paise)
 

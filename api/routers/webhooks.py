@@ -20,7 +20,7 @@ from db.repositories.inbox import NewWebhook
 from db.vocabulary import Trust
 from domain.news import is_news
 from domain.payments import PaymentState
-from domain.webhooks import VERIFIERS, BadSignature, PaymentEvent, StaleSignature, UnreadableEvent
+from domain.webhooks import BadSignature, PaymentEvent, StaleSignature, UnreadableEvent
 from workflows.contracts.payments import PSPEvent
 
 log = structlog.get_logger("api")
@@ -82,11 +82,11 @@ async def _is_waited_for(session: AsyncSession, row_id: str, event: PaymentEvent
 def _verified(
     services: Services, provider: str, raw: bytes, headers: dict[str, str]
 ) -> list[PaymentEvent]:
-    secrets = services.config.webhook_secrets.get(provider)
-    if secrets is None or provider not in VERIFIERS:
+    read = services.config.webhooks.get(provider)
+    if read is None:
         raise Problem("PROVIDER_NOT_FOUND")
     try:
-        events = VERIFIERS[provider](raw, headers, services.clock(), secrets)
+        events = read(raw, headers, services.clock())
     except BadSignature as error:
         # the reason helps whoever sets up a provider; a forger is not told
         log.warning("webhook refused", provider=provider, reason=error.reason)

@@ -27,7 +27,6 @@ from stack.errors import StackError
 from stack.invariants.finding import Counts
 from stack.settings import Settings
 
-PSPS: Final[Mapping[str, str]] = {"alphapay": "alphapay_url", "betapay": "betapay_url"}
 PspBooks = Mapping[str, Sequence[dict[str, Any]]]
 
 BATCH: Final = 5_000
@@ -126,7 +125,7 @@ async def connections(settings: Settings) -> AsyncIterator[Connections]:
     """Clients of a running stack, closed at the end; raises StackError where one is not told."""
     database = Database(_told(settings, "postgres_url"), pool_size=2, application="check")
     redis = Redis.from_url(_told(settings, "redis_url"), decode_responses=True)
-    psps = {psp: _told(settings, setting) for psp, setting in PSPS.items()}
+    psps = {psp: _told(settings, f"{psp}_url") for psp in settings.sandbox}
     try:
         async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as http:
             client = await Client.connect(

@@ -7,12 +7,12 @@ from stack.folder import DataFolder, read_json
 from stack.services import postgres, psp, temporal, valkey
 from stack.settings import REPLACED_BY, Settings
 
-NEEDED: Final = ("postgres", "valkey", "temporal", "alphapay", "betapay")
+NEEDED: Final = ("postgres", "valkey", "temporal")
 
 
 def reach(settings: Settings) -> Settings:
     """The settings with the address of every part; raises StackError where nothing runs there."""
-    embedded = [part for part in NEEDED if settings.embedded(part)]
+    embedded = [part for part in (*NEEDED, *settings.sandbox) if settings.embedded(part)]
     if not embedded:
         return settings
     folder = DataFolder(settings.data_dir)
@@ -32,7 +32,8 @@ def reach(settings: Settings) -> Settings:
     api = read_json(folder.state).get("url", "")
     port = str(api).rpartition(":")[2]
     values: dict[str, Any] = {**found, "port": int(port) if port.isdigit() else settings.port}
-    return settings.model_copy(update=values)
+    reached: Settings = settings.model_copy(update=values)
+    return reached
 
 
 def _address(folder: DataFolder, part: str, port: int) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from activities.payments.registry import SANDBOX
 from stack import probes
 from stack.errors import StackError
 from stack.services import mongo, own, postgres, psp, temporal, valkey
@@ -20,12 +21,11 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "valkey": (),
     "mongo": (),
     "temporal": (),
-    "alphapay": (),
-    "betapay": (),
+    **dict.fromkeys(SANDBOX, ()),
     "migrate": ("postgres",),
     "seed": ("migrate",),
     "workflows": ("temporal", "migrate", "valkey"),
-    "activities": ("temporal", "migrate", "valkey", "alphapay", "betapay"),
+    "activities": ("temporal", "migrate", "valkey", *SANDBOX),
     "relay": ("temporal", "migrate", "valkey"),
     "api": ("temporal", "migrate", "valkey", "mongo"),
 }
@@ -46,7 +46,8 @@ def arrange(site: Site, wanted: Iterable[str] | None) -> tuple[Settings, tuple[S
     Raises StackError for a part that does not exist, a port that is taken, a program that is
     missing.
     """
-    parts = _closure(NEEDS if wanted is None else wanted)
+    needs = _needs(site.settings)
+    parts = _closure(needs if wanted is None else wanted, needs)
     generated = {} if site.settings.environment == "production" else site.folder.generated_secrets()
     values = _secrets(site.settings, generated) | _api_port(site, "api" in parts)
     known = site.settings.model_copy(update=values)
@@ -57,19 +58,28 @@ def arrange(site: Site, wanted: Iterable[str] | None) -> tuple[Settings, tuple[S
             servers.append(service)
             values |= address
     settings = site.settings.model_copy(update=values)
-    return settings, (*servers, *own.services(site, settings, parts, NEEDS))
+    return settings, (*servers, *own.services(site, settings, parts, needs))
 
 
-def _closure(wanted: Iterable[str]) -> frozenset[str]:
+def _needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    absent = {name for name in SANDBOX if name not in settings.sandbox}
+    return {
+        part: tuple(need for need in needs if need not in absent)
+        for part, needs in NEEDS.items()
+        if part not in absent
+    }
+
+
+def _closure(wanted: Iterable[str], needs: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
     found: set[str] = set()
     waiting = list(wanted)
     while waiting:
         part = waiting.pop()
-        if part not in NEEDS:
-            raise StackError(f"there is no part {part!r}; there are: {', '.join(NEEDS)}")
+        if part not in needs:
+            raise StackError(f"there is no part {part!r}; there are: {', '.join(needs)}")
         if part not in found:
             found.add(part)
-            waiting.extend(NEEDS[part])
+            waiting.extend(needs[part])
     return frozenset(found)
 
 

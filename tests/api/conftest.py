@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from api.services import Services, open_redis
 from db import migrate
 from db.session import Database
 from db.vocabulary import Role
+from domain.webhooks import verify_alphapay, verify_betapay
 from tests.api import shop
 from tests.api.fakes import FakeEngine
 from tests.integration.db import postgres, valkey
@@ -124,7 +126,10 @@ def config(**changes: Any) -> ApiConfig:
         "redis_url": "",
         "temporal_address": "",
         "jwt_secret": "a-secret-of-the-tests-that-is-long-enough",
-        "webhook_secrets": {"alphapay": ("alpha-1", "alpha-2"), "betapay": ("beta-1",)},
+        "webhooks": {
+            "alphapay": partial(verify_alphapay, secrets=("alpha-1", "alpha-2")),
+            "betapay": partial(verify_betapay, secrets=("beta-1",)),
+        },
         "answer_within": 1.0,
         "limits": RateLimits.relaxed(1000),
     }

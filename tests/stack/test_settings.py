@@ -6,7 +6,7 @@ import pytest
 
 from stack import settings as module
 from stack.errors import SettingsError
-from stack.settings import REPLACED_BY, SECRETS, Settings, load, without_password
+from stack.settings import REPLACED_BY, Settings, load, without_password
 
 
 @pytest.fixture(autouse=True)
@@ -114,8 +114,32 @@ def test_a_misspelt_name_is_refused(
 def test_production_names_everything_that_is_missing() -> None:
     with pytest.raises(SettingsError) as raised:
         load(environment="production")
-    for name in (*REPLACED_BY.values(), *SECRETS):
+    for name in ("postgres_url", "redis_url", "mongo_url", "temporal_address", "jwt_secret"):
         assert f"SAGAKART_{name.upper()}" in str(raised.value)
+    assert "ALPHAPAY" not in str(raised.value)
+
+
+def test_production_needs_no_sandbox_but_some_provider() -> None:
+    servers = {name: value for name, value in PRODUCTION.items() if "pay_" not in name}
+    with pytest.raises(SettingsError, match="production needs a PSP"):
+        load(environment="production", **servers)
+    settings = load(
+        environment="production",
+        **servers,
+        betapay_url="https://b.example",
+        betapay_api_key="id:c",
+        betapay_webhook_secret="d",
+    )
+    assert (settings.providers, settings.sandbox) == (("betapay",), ("betapay",))
+
+
+def test_half_a_provider_is_named_in_production() -> None:
+    given = {name: value for name, value in PRODUCTION.items() if name != "betapay_webhook_secret"}
+    with pytest.raises(SettingsError) as raised:
+        load(environment="production", **given)
+    assert str(raised.value) == (
+        "SAGAKART_BETAPAY_URL is set, and betapay needs SAGAKART_BETAPAY_WEBHOOK_SECRET too"
+    )
 
 
 def test_production_is_content_with_everything_set() -> None:

@@ -206,13 +206,15 @@ class AlphaPay:
         answer = await self._http.get("/v1/payments", {"merchant_ref": merchant_ref})
         return _DIALECT.found_among(answer)
 
-    async def find_refund(self, *, key: str) -> RefundResult:
+    async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
         """Look a refund up by its key."""
         return _DIALECT.refund_among(await self._http.get("/v1/refunds", {"merchant_ref": key}))
 
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """As domain.webhooks.verify_alphapay."""
         return verify_alphapay(raw, headers, now, self._secrets)
+
+    webhook = staticmethod(verify_alphapay)
 
 
 def _keyed(operation: str, key: str) -> Mapping[str, str]:

@@ -221,13 +221,15 @@ class BetaPay:
             raise ValueError("find needs ref or merchant_ref")
         return _DIALECT.found_among(await self._http.get("/v1/payments", {"receipt": merchant_ref}))
 
-    async def find_refund(self, *, key: str) -> RefundResult:
+    async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
         """Look a refund up by its key."""
         return _DIALECT.refund_among(await self._http.get("/v1/refunds", {"receipt": key}))
 
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """As domain.webhooks.verify_betapay."""
         return verify_betapay(raw, headers, now, self._secrets)
+
+    webhook = staticmethod(verify_betapay)
 
 
 def _with_failed_payment(result: PaymentResult, answer: Answer | Trouble) -> PaymentResult:

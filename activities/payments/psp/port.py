@@ -6,11 +6,13 @@ retry, choose another PSP or touch a database, and it raises for no HTTP outcome
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
+
+import httpx
 
 from domain.money import Money
 from domain.payments import FailureClass, Operation, PaymentMethod, PaymentState
@@ -167,11 +169,26 @@ class PSP(Protocol):
     ) -> PaymentResult:
         """Look a payment up by the PSP's reference, or by ours; not found is a value."""
 
-    async def find_refund(self, *, key: str) -> RefundResult:
-        """Look a refund up by the key that it was asked with."""
+    async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
+        """Look up the refund of a payment by the key that it was asked with."""
 
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """Check and read a webhook; raises BadSignature or UnreadableEvent."""
+
+
+class Adapter(PSP, Protocol):
+    """What the table of providers needs of a PSP's class."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, base_url: str, api_key: str, secrets: Sequence[str]
+    ) -> None:
+        """The PSP over a client that its owner closes; `secrets` sign its webhooks."""
+
+    @staticmethod
+    def webhook(
+        raw: bytes, headers: Mapping[str, str], now: datetime, secrets: Sequence[str]
+    ) -> list[PaymentEvent]:
+        """Check and read a webhook with the secrets valid now; raises a WebhookError."""
 
 
 NOT_FOUND = PaymentResult(state=PaymentState.UNKNOWN, found=False)

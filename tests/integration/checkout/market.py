@@ -19,6 +19,7 @@ import httpx
 from temporalio.client import Client
 
 from activities.payments.psp import psp_client
+from activities.payments.registry import PROVIDERS
 from api import ApiConfig, RateLimits, create_app
 from db import migrate, models
 from db.ids import stable_ulid
@@ -214,7 +215,9 @@ async def _edge(config: WorkerConfig) -> AsyncIterator[httpx.AsyncClient]:
             temporal_address=config.temporal_address,
             namespace=config.namespace,
             jwt_secret="a-secret-of-the-tests-that-is-long-enough",
-            webhook_secrets=dict.fromkeys(PSPS, (SECRET,)),
+            webhooks={
+                psp: partial(PROVIDERS[psp].load().webhook, secrets=(SECRET,)) for psp in PSPS
+            },
             limits=RateLimits.relaxed(1000),
         )
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from activities.payments.psp import PSP, AlphaPay, BetaPay, PaymentRequest, psp_client
+from activities.payments.psp import PSP, Adapter, AlphaPay, BetaPay, PaymentRequest, psp_client
 from domain.money import Money
 from domain.payments import PaymentMethod
 from tests.sandbox.harness import API_KEY, SECRET, Sandbox
@@ -30,7 +30,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def psps(servers: dict[str, Sandbox], client: httpx.AsyncClient) -> dict[str, PSP]:
-    adapters = {"alphapay": AlphaPay, "betapay": BetaPay}
+    adapters: dict[str, type[Adapter]] = {"alphapay": AlphaPay, "betapay": BetaPay}
     return {
         name: adapters[name](client, base_url=server.url, api_key=API_KEY, secrets=[SECRET])
         for name, server in servers.items()

@@ -13,7 +13,6 @@ import pytest
 
 from activities.payments.psp import AlphaPay, BetaPay
 from domain.webhooks import (
-    VERIFIERS,
     BadSignature,
     EventKind,
     PaymentEvent,
@@ -24,6 +23,7 @@ from domain.webhooks import (
     verify_betapay,
 )
 
+VERIFIERS = {"alphapay": AlphaPay.webhook, "betapay": BetaPay.webhook}
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OLD, NEW = "old-secret", "new-secret"
 
