@@ -16,12 +16,38 @@ from api.config import ApiConfig
 from api.engine import Engine
 from api.middleware import Edge
 from api.problems import SCHEMA, SCHEMA_NAME
-from api.routers import addresses, auth, catalogue, health, orders, sagas, webhooks
+from api.routers import (
+    addresses,
+    auth,
+    catalogue,
+    health,
+    instruments,
+    metrics,
+    orders,
+    payments_admin,
+    reconciliation,
+    refunds,
+    sagas,
+    webhooks,
+)
 from api.services import Services, open_redis
 from api.temporal import TemporalEngine, connect
 from db.session import Database
 
-_ROUTERS = (health, auth, addresses, catalogue, orders, webhooks, sagas)
+_ROUTERS = (
+    health,
+    instruments,
+    auth,
+    addresses,
+    catalogue,
+    orders,
+    refunds,
+    webhooks,
+    sagas,
+    payments_admin,
+    reconciliation,
+    metrics,
+)
 _EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed", "X-Request-Id"]
 
 

@@ -9,10 +9,11 @@ from api.codes import CHECKOUT_CODES, code_of
 from api.engine import EngineUnreachable, SagaEnded, SagaUnknown
 from api.idempotency import Answer
 from api.problems import Problem
-from api.schemas.orders import CancelAnswer, NextActionView, OrderAnswer, OrderBody
+from api.schemas.orders import CancelAnswer, NextActionView, OrderAnswer, OrderBody, PaymentBody
 from api.services import Services
 from db.errors import NotFound
-from db.repositories import orders
+from db.repositories import instruments, orders
+from db.repositories.instruments import InstrumentRecord
 from db.repositories.orders import OrderRecord
 from domain.orders import OrderState
 from saga import CancelRequest, CancelVerdict
@@ -28,7 +29,35 @@ _NO_SALE: Final[Mapping[OrderState, str]] = {
 _WAITING: Final = frozenset({OrderState.CREATED, OrderState.ON_HOLD, OrderState.AWAITING_PAYMENT})
 
 
-def order_to_place(services: Services, order_id: str, user_id: str, body: OrderBody) -> PlaceOrder:
+async def instrument_of(
+    services: Services, user_id: str, payment: PaymentBody
+) -> InstrumentRecord | None:
+    """The saved instrument that a customer names, if they name one.
+
+    Raises Problem INSTRUMENT_NOT_USABLE for one that is not theirs, has expired, or is for
+    another method.
+    """
+    if payment.instrument_id is None:
+        return None
+    try:
+        async with services.database.reading() as session:
+            saved = await instruments.get(session, payment.instrument_id, user_id)
+    except NotFound as error:
+        raise Problem("INSTRUMENT_NOT_USABLE", "No saved instrument has this id.") from error
+    if saved.method is not payment.method:
+        raise Problem("INSTRUMENT_NOT_USABLE", f"It is for {saved.method}, not {payment.method}.")
+    if saved.expires_on is not None and saved.expires_on < services.clock().date():
+        raise Problem("INSTRUMENT_NOT_USABLE", f"It expired on {saved.expires_on.isoformat()}.")
+    return saved
+
+
+def order_to_place(
+    services: Services,
+    order_id: str,
+    user_id: str,
+    body: OrderBody,
+    saved: InstrumentRecord | None = None,
+) -> PlaceOrder:
     """The checkout saga's input."""
     return PlaceOrder(
         order=OpenOrder(
@@ -43,10 +72,19 @@ def order_to_place(services: Services, order_id: str, user_id: str, body: OrderB
             payment_method=body.payment.method,
             expected_total_paise=body.expected_total_paise,
         ),
-        instrument=body.payment.instrument,
+        instrument=saved.token if saved else body.payment.instrument,
+        bound_to=saved.psp if saved else "",
+        bin=(saved.bin if saved else None) or "",
+        bank=(saved.bank if saved else _bank_of(body.payment)) or "",
         device_id=body.device_id,
         timings=services.config.timings,
     )
+
+
+def _bank_of(payment: PaymentBody) -> str:
+    """The bank behind a payment: as it is named, else by the handle of a UPI address."""
+    _, at, handle = payment.instrument.rpartition("@")
+    return payment.bank or (handle if at else "")
 
 
 async def place(services: Services, order: PlaceOrder, request_id: str) -> Answer:
@@ -160,6 +198,7 @@ async def _state(services: Services, order_id: str) -> OrderState | None:
 
 PLACE_CODES = (
     *(code for code in CHECKOUT_CODES if code_of(code).status == 422),
+    "INSTRUMENT_NOT_USABLE",
     "IDEMPOTENCY_KEY_MISSING",
     "IDEMPOTENCY_KEY_INVALID",
     "IDEMPOTENCY_KEY_REUSED",

@@ -117,6 +117,12 @@ _RESOURCES = {
     "PROVIDER_NOT_FOUND": Code(
         404, "There is no such provider", "No payment provider of this name sends webhooks here."
     ),
+    "INSTRUMENT_NOT_FOUND": Code(
+        404, "There is no such saved instrument", "See GET /v1/users/me/instruments."
+    ),
+    "INSTRUMENT_NOT_USABLE": Code(
+        422, "The saved instrument cannot be used", "Choose another one, or pay without one."
+    ),
     "INVALID_PINCODE": Code(
         422, "The PIN code is not valid", "Write six digits, the first not 0, such as 560001."
     ),
@@ -178,6 +184,9 @@ _CHECKOUT = {
         422, "The coupon needs a larger order", "Add something, or remove the coupon."
     ),
     "COUPON_INVALID": Code(422, "The coupon is not valid", "Remove the coupon."),
+    "CASH_NOT_AVAILABLE": Code(
+        422, "Cash is not taken for this order", "Pay another way: see the detail for the limit."
+    ),
     "RISK_REJECTED": Code(
         422, "The order was not accepted", "Pay in another way, or ask support about this order."
     ),
@@ -210,6 +219,27 @@ _CHECKOUT = {
     ),
 }
 
+# Why money does not go back.
+_REFUNDS = {
+    "REFUND_TOO_LARGE": Code(
+        422, "The refund is too large", "Ask for no more than is left of what was taken."
+    ),
+    "NOTHING_TO_REFUND": Code(
+        409, "There is nothing to refund", "Nothing was taken for the order, or all went back."
+    ),
+    "ORDER_NOT_PAID": Code(
+        409, "The order is not paid yet", "Cancel the order; what was reserved goes back by itself."
+    ),
+    "PAYMENT_DISPUTED": Code(
+        409,
+        "The payment is disputed",
+        "Wait for the bank's decision; a refund now could pay twice.",
+    ),
+    "REFUND_NOT_POSSIBLE": Code(
+        422, "The refund is not possible", "The provider cannot give back this amount; see detail."
+    ),
+}
+
 # Webhooks, and people who help sagas along.
 _SUPPORT = {
     "SIGNATURE_INVALID": Code(
@@ -239,15 +269,24 @@ _SUPPORT = {
     "RESULT_NEEDED": Code(
         422, "The step's result is missing", "Marking this step as done needs its result."
     ),
+    "CASE_NOT_FOUND": Code(
+        404,
+        "There is no such case",
+        "No reconciliation case has this id; see GET /v1/admin/reconciliation/cases.",
+    ),
+    "CASE_CLOSED": Code(
+        409, "The case cannot go there", "Somebody may have closed it: look at the case again."
+    ),
     "SECOND_PERSON_NEEDED": Code(
         409, "A second person must agree", "Ask a colleague to send the same resolution."
     ),
 }
 
 CODES: Mapping[str, Code] = MappingProxyType(
-    {**_REQUEST, **_IDENTITY, **_RESOURCES, **_KEYS, **_CHECKOUT, **_SUPPORT}
+    {**_REQUEST, **_IDENTITY, **_RESOURCES, **_KEYS, **_CHECKOUT, **_REFUNDS, **_SUPPORT}
 )
 CHECKOUT_CODES = tuple(_CHECKOUT)
+REFUND_CODES = tuple(_REFUNDS)
 
 
 def code_of(name: str) -> Code:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from domain.breaker import BreakerPolicy
+from domain.payments import PaymentMethod
+from domain.routing import EVEN, RoutingRules
 from domain.webhooks import WebhookReader
 from workflows.contracts.checkout import CheckoutTimings
+from workflows.contracts.refunds import RefundTimings
 
 ISSUER = "sagakart"
 AUDIENCE = "sagakart-api"
@@ -50,6 +54,9 @@ class RateLimits:
 class ApiConfig:
     """Addresses, secrets and times of the edge.
 
+    `routes`, `offers` (the methods of each configured PSP) and `breaker` are what payments are
+    routed by, to be shown. `metrics_token` is what /metrics asks for.
+
     `webhooks` reads each provider's webhooks, with every secret of it that is valid now.
     `answer_within` bounds, in seconds, how long an order or a cancellation is waited for before
     202 is answered; `lock_for` is how long a key counts as in flight after its process died.
@@ -61,11 +68,16 @@ class ApiConfig:
     temporal_address: str
     jwt_secret: str = field(repr=False)
     webhooks: Mapping[str, WebhookReader] = field(repr=False)
+    routes: RoutingRules = EVEN
+    offers: Mapping[str, frozenset[PaymentMethod]] = field(default_factory=dict)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    metrics_token: str = field(default="", repr=False)
     namespace: str = "default"
     environment: str = "development"
     timings: CheckoutTimings = field(default_factory=CheckoutTimings)
-    answer_within: float = 10.0
-    lock_for: float = 30.0
+    refunds: RefundTimings = field(default_factory=RefundTimings)
+    answer_within: float = 3.0
+    lock_for: float = 8.0
     access_token_seconds: int = 15 * 60
     refresh_token_seconds: int = 30 * 24 * 3600
     limits: RateLimits = RateLimits()

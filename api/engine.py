@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from saga import CancelRequest, CancelVerdict, Resolution, Resolved, TimelineView
 from workflows.contracts.checkout import CheckoutAnswer, PlaceOrder
 from workflows.contracts.payments import PSPEvent
+from workflows.contracts.refunds import RefundAnswer, RequestRefund
 
 
 class EngineError(Exception):
@@ -64,6 +65,15 @@ class Engine(Protocol):
 
         Raises EngineUnreachable: that nothing was heard says nothing about the order.
         """
+
+    async def refund(self, request: RequestRefund, within: float) -> RefundAnswer | None:
+        """Start a refund, or join the one under way, and wait until it is promised or refused.
+
+        Raises SagaEnded, EngineUnreachable. None promises that the saga runs.
+        """
+
+    async def refunded(self, refund: str) -> RefundAnswer | None:
+        """The answer that an ended refund gave, if it gave one. Raises EngineUnreachable."""
 
     async def cancel(
         self, order_id: str, request: CancelRequest, within: float

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from api.outages import is_outage
 from api.problems import MEDIA_TYPE, Problem
 from api.replays import StoredAnswer
-from api.schemas.orders import has_card_number
+from api.schemas.cards import has_card_number
 from api.services import Services
 from db.ids import new_ulid
 from db.repositories import edge, idempotency

@@ -36,6 +36,17 @@ async def staff(caller: CallerDep) -> Caller:
 StaffDep = Annotated[Caller, Depends(staff)]
 
 
+async def admin(caller: CallerDep) -> Caller:
+    """A caller who is an admin; raises Problem FORBIDDEN for anyone else."""
+    if caller.role is not Role.ADMIN:
+        needed = Role.ADMIN.value
+        raise Problem("FORBIDDEN", f"The role {caller.role.value} is not enough: {needed} is.")
+    return caller
+
+
+AdminDep = Annotated[Caller, Depends(admin)]
+
+
 def address_of(request: Request) -> str:
     """The network address a request came from."""
     return request.client.host if request.client else "unknown"

@@ -16,9 +16,11 @@ from redis.backoff import NoBackoff
 from api.config import ApiConfig
 from api.engine import Engine
 from api.limits import Limiter
+from api.metrics import Metrics
 from api.passwords import Passwords
 from api.replays import Replays
 from api.tokens import AccessTokens
+from db.payment_health import PaymentHealth
 from db.session import Database
 
 _PATIENCE = 2.0
@@ -52,6 +54,8 @@ class Services:
     replays: Replays
     tokens: AccessTokens
     passwords: Passwords
+    health: PaymentHealth
+    metrics: Metrics
     clock: Callable[[], datetime] = utc_now
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -60,6 +64,7 @@ class Services:
         cls, config: ApiConfig, database: Database, redis: Redis, engine: Engine
     ) -> Services:
         """The services over these connections."""
+        health = PaymentHealth(redis, config.breaker)
         return cls(
             config=config,
             database=database,
@@ -69,6 +74,8 @@ class Services:
             replays=Replays(redis),
             tokens=AccessTokens(config.jwt_secret, config.access_token_seconds),
             passwords=Passwords(),
+            health=health,
+            metrics=Metrics(database, health, config.offers),
         )
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:

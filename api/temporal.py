@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from temporalio.client import (
     Client,
@@ -39,8 +40,17 @@ from saga import (
     search_attributes,
 )
 from workflows.contracts.checkout import PLACE, PSP_EVENT, WORKFLOW, CheckoutAnswer, PlaceOrder
-from workflows.contracts.ids import CHECKOUT, SAGAS, checkout_id, payment_id
+from workflows.contracts.ids import (
+    CHECKOUT,
+    REFUND,
+    SAGAS,
+    checkout_id,
+    payment_id,
+    refund_id,
+)
 from workflows.contracts.payments import PSPEvent
+from workflows.contracts.refunds import ANSWER, RefundAnswer, RequestRefund
+from workflows.contracts.refunds import WORKFLOW as REFUND_WORKFLOW
 
 # the default goes on for 10 s; a caller with a key does better to come back
 _RETRY: Final = RetryConfig(max_elapsed_time_millis=2500, max_retries=8)
@@ -51,6 +61,7 @@ _OVER: Final = "workflow execution already completed"
 # a lazy client that cannot connect says so with a RuntimeError
 _LOST: Final = (RPCError, RuntimeError)
 _CUT: Final = "AcceptedUpdateCompletedWorkflow"
+T = TypeVar("T")
 
 
 async def connect(address: str, namespace: str) -> Client:
@@ -65,6 +76,31 @@ async def connect(address: str, namespace: str) -> Client:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A saga that is started by whoever first asks it for an answer."""
+
+    workflow: str
+    request: Any
+    saga_id: str
+    kind: str
+    order_id: str
+
+    def operation(self) -> WithStartWorkflowOperation[Any, Any]:
+        """The start that goes with the first update."""
+        return WithStartWorkflowOperation(
+            self.workflow,
+            self.request,
+            id=self.saga_id,
+            task_queue=SAGAS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=search_attributes(self.kind, self.order_id),
+            # how long a killed worker's turn is waited for; its steps are short and may run again
+            task_timeout=_TURN,
+        )
+
+
 class TemporalEngine:
     """Implements `api.engine.Engine`."""
 
@@ -74,34 +110,51 @@ class TemporalEngine:
     async def place(self, order: PlaceOrder, within: float) -> CheckoutAnswer | None:
         """Update-with-start: one round trip opens the saga and brings its first answer."""
         order_id = order.order.order_id
-        start = _start(order)
-        try:
-            async with asyncio.timeout(within):
-                answer: CheckoutAnswer = await self._client.execute_update_with_start_workflow(
-                    PLACE,
-                    start_workflow_operation=start,
-                    # the same id for every retry: the second one hears the first one's answer
-                    id=_place_id(order_id),
-                    result_type=CheckoutAnswer,
-                )
-                return answer
-        except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError) as error:
-            await self._must_run(order_id, error)
-            return None
-        except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, *_LOST) as error:
-            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                await self._must_run(order_id, error)
-                return None
-            if await self._runs(start, checkout_id(order_id)):
-                return None
-            raise EngineUnreachable from error
+        opening = _Opening(WORKFLOW, order, checkout_id(order_id), CHECKOUT, order_id)
+        # the same id for every retry: the second one hears the first one's answer
+        return await self._open(opening, PLACE, f"place-{order_id}", CheckoutAnswer, within)
 
     async def placed(self, order_id: str) -> CheckoutAnswer | None:
         """Read the result of the ended saga; None when it ended without one."""
-        handle = self._client.get_workflow_handle(checkout_id(order_id), result_type=CheckoutAnswer)
+        return await self._result(checkout_id(order_id), CheckoutAnswer)
+
+    async def refund(self, request: RequestRefund, within: float) -> RefundAnswer | None:
+        """Update-with-start, as for an order."""
+        saga_id = refund_id(request.refund_id)
+        opening = _Opening(REFUND_WORKFLOW, request, saga_id, REFUND, request.order_id)
+        update_id = f"answer-{request.refund_id}"
+        return await self._open(opening, ANSWER, update_id, RefundAnswer, within)
+
+    async def refunded(self, refund: str) -> RefundAnswer | None:
+        """Read the result of the ended saga."""
+        return await self._result(refund_id(refund), RefundAnswer)
+
+    async def _open(
+        self, opening: _Opening, update: str, update_id: str, answers: type[T], within: float
+    ) -> T | None:
+        start = opening.operation()
+        try:
+            async with asyncio.timeout(within):
+                answer: T = await self._client.execute_update_with_start_workflow(
+                    update, start_workflow_operation=start, id=update_id, result_type=answers
+                )
+                return answer
+        except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError) as error:
+            await self._must_run(opening.saga_id, error)
+            return None
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, *_LOST) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                await self._must_run(opening.saga_id, error)
+                return None
+            if await self._runs(start, opening.saga_id):
+                return None
+            raise EngineUnreachable from error
+
+    async def _result(self, saga_id: str, answers: type[T]) -> T | None:
+        handle = self._client.get_workflow_handle(saga_id, result_type=answers)
         try:
             async with asyncio.timeout(_SHORT.total_seconds()):
-                answer: CheckoutAnswer = await handle.result()
+                answer: T = await handle.result()
                 return answer
         except WorkflowFailureError:
             return None
@@ -109,14 +162,14 @@ class TemporalEngine:
             # no answer in time is no answer: the saga may well run, and sell
             raise EngineUnreachable from error
 
-    async def _must_run(self, order_id: str, error: BaseException) -> None:
+    async def _must_run(self, saga_id: str, error: BaseException) -> None:
         """Tell a saga whose update was lost while it goes on from one that is over.
 
         A server that restarts forgets updates that no worker has accepted, and answers "not
         found" for them although the saga was started. Raises SagaEnded, EngineUnreachable.
         """
         try:
-            found = await self._saga(checkout_id(order_id)).describe(rpc_timeout=_SHORT)
+            found = await self._saga(saga_id).describe(rpc_timeout=_SHORT)
         except _LOST as lost:
             raise EngineUnreachable from lost
         if found.status is not WorkflowExecutionStatus.RUNNING:
@@ -213,21 +266,6 @@ class TemporalEngine:
         return True
 
 
-def _start(order: PlaceOrder) -> WithStartWorkflowOperation[Any, Any]:
-    order_id = order.order.order_id
-    return WithStartWorkflowOperation(
-        WORKFLOW,
-        order,
-        id=checkout_id(order_id),
-        task_queue=SAGAS,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=search_attributes(CHECKOUT, order_id),
-        # how long a killed worker's turn is waited for; its steps are short and may run again
-        task_timeout=_TURN,
-    )
-
-
 async def _heard(start: WithStartWorkflowOperation[Any, Any]) -> bool:
     """Whether the server said that the saga runs, before the answer to the update failed."""
     # waited for, not awaited: it can hold a cancellation that is not ours
@@ -236,10 +274,6 @@ async def _heard(start: WithStartWorkflowOperation[Any, Any]) -> bool:
     for each in pending:
         each.cancel()
     return handle.done() and not handle.cancelled() and handle.exception() is None
-
-
-def _place_id(order_id: str) -> str:
-    return f"place-{order_id}"
 
 
 def _meaning(error: RPCError | RuntimeError) -> EngineUnreachable | SagaEnded | SagaUnknown:

@@ -7,6 +7,7 @@ StoreError
 ├── ReservationGone     the reservation ended (released or expired) before it was committed
 ├── StaleVersion        the row changed since it was read
 ├── AlreadyRecorded     the same key was used for something else
+├── DoesNotFit          a refund of more than is left of what was taken
 ├── BadCursor           a page's cursor is not one that a page gave out
 └── SchemaError
     └── NewerSchema     the data folder was written by a later release
@@ -86,6 +87,15 @@ class AlreadyRecorded(StoreError):
         super().__init__(f"{what} {key!r} is already recorded with {difference}")
         self.what = what
         self.key = key
+
+
+class DoesNotFit(StoreError):
+    """More was to be given back than is left."""
+
+    def __init__(self, attempt_id: str, paise: int) -> None:
+        super().__init__(f"a refund of {paise} paise does not fit what is left of {attempt_id}")
+        self.attempt_id = attempt_id
+        self.paise = paise
 
 
 class BadCursor(StoreError):

@@ -26,3 +26,13 @@ def stream(topic: str) -> str:
 def dead_letters(topic: str) -> str:
     """The stream of a topic's events that could not be handled."""
     return f"events:{topic}:dead"
+
+
+def payment_health(psp: str, method: str) -> str:
+    """A PSP's breaker for a method, and its latest results: a hash, kept for a day."""
+    return f"payments:health:{psp}:{method}"
+
+
+def downtimes(psp: str) -> str:
+    """What a PSP says is down: JSON, kept for some polls of its feed."""
+    return f"payments:downtimes:{psp}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -16,6 +17,16 @@ def sql(statement: str, *, json: tuple[str, ...] = ()) -> TextClause:
     if not json:
         return clause
     return clause.columns(**{name: JSONB() for name in json})  # type: ignore[return-value]
+
+
+def columns(record: type[Any]) -> str:
+    """The fields of a record as a list of columns."""
+    return ", ".join(field.name for field in fields(record))
+
+
+def values_of(record: object, kind: type[Any]) -> dict[str, Any]:
+    """The fields of `kind`, which may be a parent of the record's class, by name."""
+    return {field.name: getattr(record, field.name) for field in fields(kind)}
 
 
 def dumps(value: Any) -> str:

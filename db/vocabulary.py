@@ -46,23 +46,40 @@ class StockEntryKind(StrEnum):
     WRITE_OFF = "WRITE_OFF"
 
 
-class RefundState(StrEnum):
-    """Where one refund is."""
-
-    PENDING = "PENDING"
-    DONE = "DONE"
-    FAILED = "FAILED"
-    UNKNOWN = "UNKNOWN"
-
-
 class LedgerKind(StrEnum):
-    """Why money moved. LATE_CAPTURE is money a PSP took after the order was paid or given up."""
+    """Why money moved. LATE_CAPTURE is money a PSP took after the order was paid or given up.
+
+    A CHARGEBACK is what a lost dispute took; SETTLEMENT, FEE and FEE_TAX are how a PSP pays us,
+    and WRITE_OFF what it will never pay.
+    """
 
     CAPTURE = "CAPTURE"
     LATE_CAPTURE = "LATE_CAPTURE"
     REFUND = "REFUND"
     COD_DUE = "COD_DUE"
     COD_REVERSAL = "COD_REVERSAL"
+    COD_COLLECTED = "COD_COLLECTED"
+    COD_REMITTED = "COD_REMITTED"
+    CHARGEBACK = "CHARGEBACK"
+    CHARGEBACK_REVERSAL = "CHARGEBACK_REVERSAL"
+    SETTLEMENT = "SETTLEMENT"
+    FEE = "FEE"
+    FEE_TAX = "FEE_TAX"
+    WRITE_OFF = "WRITE_OFF"
+
+
+class CaseEventKind(StrEnum):
+    """What can happen to a reconciliation case; the last three are its ends."""
+
+    OPENED = "OPENED"
+    CHANGED = "CHANGED"
+    REOPENED = "REOPENED"
+    TAKEN = "TAKEN"
+    NOTED = "NOTED"
+    WRITE_OFF_ASKED = "WRITE_OFF_ASKED"
+    EXPLAINED = "EXPLAINED"
+    CORRECTED = "CORRECTED"
+    WRITTEN_OFF = "WRITTEN_OFF"
 
 
 class StepState(StrEnum):

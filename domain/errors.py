@@ -7,6 +7,9 @@ DomainError(code, message)
 ├── InvalidPincode        not an Indian PIN code, or one of no known sub-region
 ├── PricingError          an order that cannot be priced as asked
 ├── SourcingError         an order that cannot be sourced as asked
+├── BadSettlementLine     a settlement line that contradicts itself (in domain.settlements)
+├── BadSettlementFile     a file that is no settlement report (in domain.settlement_file)
+├── SecondPersonNeeded    one person cannot write off what they asked for (in domain.cases)
 └── WebhookError          a webhook that is not signed, or cannot be read (in domain.webhooks)
 """
 

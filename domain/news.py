@@ -25,6 +25,12 @@ _KNOWN: dict[EventKind, frozenset[PaymentState]] = {
 }
 
 
+# Refunds and disputes have states of their own, which the attempt's does not show.
+REFUNDS = frozenset({EventKind.REFUND_SUCCEEDED, EventKind.REFUND_FAILED})
+DISPUTES = frozenset({EventKind.DISPUTE_OPENED, EventKind.DISPUTE_WON, EventKind.DISPUTE_LOST})
+ABOUT_MORE = DISPUTES | {EventKind.REFUND_FAILED}
+
+
 def is_news(
     kind: EventKind, *, told: tuple[int, int], state: PaymentState, known: tuple[int, int]
 ) -> bool:
@@ -33,7 +39,7 @@ def is_news(
     `told` and `known` are what was captured and refunded of the attempt, in paise, by the event
     and by our books; `state` is the attempt's. Money we have not booked is always news.
     """
-    if told[0] > known[0] or told[1] > known[1]:
+    if told[0] > known[0] or told[1] > known[1] or kind in ABOUT_MORE:
         return True
     if kind in (EventKind.PAYMENT_CAPTURED, EventKind.REFUND_SUCCEEDED, EventKind.OTHER):
         return False

@@ -242,19 +242,21 @@ def decide(
     operation: Operation,
     failure: FailureClass,
     code: str,
-    method: PaymentMethod,
+    method: PaymentMethod | None,
     *,
     three_ds: bool = False,
     table: Sequence[DecisionRow] = DECISIONS,
 ) -> Decision:
     """What a failure leads to: the most specific matching row, or STOP where there is none.
 
-    `code` is the PSP's own ('' for none); `three_ds` says that the card was authenticated.
+    `code` is the PSP's own ('' for none); `three_ds` says that the card was authenticated. Without
+    a method only the rows hold that are about all of them.
     UNKNOWN is INQUIRE whatever the table says: the money may have moved.
     """
     if failure is FailureClass.UNKNOWN:
         return Decision.INQUIRE
-    asked = (psp, operation, failure, code, group_of(method, three_ds=three_ds))
+    group = "" if method is None else group_of(method, three_ds=three_ds)
+    asked = (psp, operation, failure, code, group)
     rows = [row for row in table if row.matches(asked)]
     if not rows:
         return Decision.STOP

@@ -65,6 +65,10 @@ class EventKind(StrEnum):
     PAYMENT_VOIDED = "PAYMENT_VOIDED"
     PAYMENT_EXPIRED = "PAYMENT_EXPIRED"
     REFUND_SUCCEEDED = "REFUND_SUCCEEDED"
+    REFUND_FAILED = "REFUND_FAILED"
+    DISPUTE_OPENED = "DISPUTE_OPENED"
+    DISPUTE_WON = "DISPUTE_WON"
+    DISPUTE_LOST = "DISPUTE_LOST"
     OTHER = "OTHER"
 
 
@@ -73,8 +77,8 @@ class PaymentEvent:
     """One event: amounts in minor units (paise) as they stood at `occurred_at` (UTC).
 
     `merchant_ref` and `ref` name the payment, `refund_ref` and `refund_merchant_ref` the refund
-    where the event tells of one. Events come doubled and in any order: an amount that is lower
-    than the one already known is old news.
+    and `dispute_ref` the dispute where the event tells of one. Events come doubled and in any
+    order: an amount that is lower than the one already known is old news.
     """
 
     event_id: str
@@ -91,9 +95,11 @@ class PaymentEvent:
     refund_ref: str | None = None
     refund_merchant_ref: str | None = None
     failure_code: str | None = None
+    dispute_ref: str | None = None
+    dispute_amount: int | None = None
 
 
-# (raw body, headers, time of arrival, secrets valid now) -> events, at least one
+# (raw body, headers, time of arrival, secrets valid now) -> events; none where it is not about us
 Verifier = Callable[[bytes, Mapping[str, str], datetime, Sequence[str]], list[PaymentEvent]]
 # the same with its secrets: (raw body, headers, time of arrival) -> events
 WebhookReader = Callable[[bytes, Mapping[str, str], datetime], list[PaymentEvent]]
@@ -105,6 +111,10 @@ _ALPHAPAY_KINDS: Mapping[str, EventKind] = {
     "payment.voided": EventKind.PAYMENT_VOIDED,
     "payment.expired": EventKind.PAYMENT_EXPIRED,
     "refund.succeeded": EventKind.REFUND_SUCCEEDED,
+    "refund.failed": EventKind.REFUND_FAILED,
+    "dispute.opened": EventKind.DISPUTE_OPENED,
+    "dispute.won": EventKind.DISPUTE_WON,
+    "dispute.lost": EventKind.DISPUTE_LOST,
 }
 _BETAPAY_KINDS: Mapping[str, EventKind] = {
     "payment.authorized": EventKind.PAYMENT_AUTHORISED,
@@ -204,6 +214,7 @@ def reading(provider: str, read: Callable[[], PaymentEvent]) -> PaymentEvent:
 def _alphapay_event(body: Mapping[str, Any]) -> PaymentEvent:
     payment = body["data"]["payment"]
     refund = body["data"].get("refund") or {}
+    dispute = body["data"].get("dispute") or {}
     return PaymentEvent(
         event_id=text_of(body["id"]),
         provider="alphapay",
@@ -219,6 +230,8 @@ def _alphapay_event(body: Mapping[str, Any]) -> PaymentEvent:
         refund_ref=refund.get("id"),
         refund_merchant_ref=refund.get("merchant_ref"),
         failure_code=(payment.get("error") or {}).get("code"),
+        dispute_ref=dispute.get("id"),
+        dispute_amount=_whole_or_none(dispute.get("amount")),
     )
 
 
@@ -251,6 +264,10 @@ def text_of(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 200:
         raise ValueError(f"{value!r:.60} is not a text of 1 to 200 characters")
     return value
+
+
+def _whole_or_none(value: object) -> int | None:
+    return None if value is None else whole(value)
 
 
 def whole(value: object) -> int:

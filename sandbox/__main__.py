@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 from sandbox.alphapay import AlphaPay
 from sandbox.betapay import BetaPay
+from sandbox.gammapay import GammaPay
 from sandbox.psp.app import Psp
 from sandbox.psp.server import LOOPBACK, serve
 from sandbox.psp.webhooks import Target
+from sandbox.razorpay import Razorpay
 
-PSPS: dict[str, type[Psp]] = {psp.name: psp for psp in (AlphaPay, BetaPay)}
+PSPS: dict[str, type[Psp]] = {psp.name: psp for psp in (AlphaPay, BetaPay, GammaPay, Razorpay)}
 
 
 def _arguments() -> argparse.ArgumentParser:

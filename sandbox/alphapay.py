@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,11 +14,14 @@ from sandbox.psp import desk
 from sandbox.psp.app import MOST, Psp
 from sandbox.psp.books import Payment, Refund, Status
 from sandbox.psp.desk import Refused
+from sandbox.psp.disputes import Dispute
 from sandbox.psp.edge import Act, Answer, BadField, Fields
 from sandbox.psp.instruments import UPI_METHODS
 from sandbox.psp.keys import KeyInUse, KeyMismatch, Keys, fingerprint, key_of
 from sandbox.psp.profiles import AUTHORISE, CAPTURE, FIND, FIND_REFUND, REFUND, VOID
+from sandbox.psp.settlements import Fees
 from sandbox.psp.upi import deep_link
+from sandbox.settlement_pages import alphapay_page
 
 EVENTS = {
     "authorised": "payment.authorised",
@@ -46,6 +49,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "not_authorised": (409, "No money is held on the payment, so none can be captured."),
     "not_captured": (409, "The payment is not captured, so there is nothing to refund: void it."),
     "amount_too_large": (400, "The amount is more than what is left: ask for that or less."),
+    "payment_disputed": (409, "The customer's bank is asked: wait for its decision."),
     "merchant_ref_voided": (409, "This merchant_ref was voided before use: take a new one."),
     "no_such_payment": (404, "There is no payment with this id."),
     "unauthenticated": (401, "The bearer key is missing or wrong."),
@@ -76,6 +80,8 @@ class AlphaPay(Psp):
 
     name = "alphapay"
     webhook_spread_ms = (5, 30)
+    has_disputes = True
+    fees: ClassVar[Fees] = {"upi_intent": (0, 0), "upi_qr": (0, 0), "*": (200, 0)}
     without_faults = frozenset({"stale_listing"})
 
     def __init__(self, **given: Any) -> None:
@@ -95,6 +101,8 @@ class AlphaPay(Psp):
             "/v1/payments": self._list,
             "/v1/payments/{id}": self._read,
             "/v1/refunds": self._list_refunds,
+            "/v1/downtimes": self._list_downtimes,
+            "/v1/settlements": self._list_settlements,
         }
         return [
             *(
@@ -155,6 +163,16 @@ class AlphaPay(Psp):
             "type": EVENTS[kind],
             "created": payment.updated_at,
             "data": data,
+        }
+
+    def dispute_event(self, dispute: Dispute, payment: Payment, event_id: str) -> Mapping[str, Any]:
+        """The dispute with a snapshot of its payment."""
+        shown = {"id": dispute.id, "amount": dispute.amount, "reason": dispute.reason}
+        return {
+            "id": event_id,
+            "type": f"dispute.{dispute.outcome}",
+            "created": dispute.updated_at,
+            "data": {"payment": self.snapshot(payment), "dispute": shown},
         }
 
     def false_event(self, payment: Payment, event_id: str) -> Mapping[str, Any]:
@@ -319,6 +337,26 @@ class AlphaPay(Psp):
             return [self._shown_refund(one) for one in self.books.refunds(merchant_ref)]
 
         return await self._listing(request, FIND_REFUND, rows)
+
+    async def _list_settlements(self, request: Request) -> Response:
+        after = request.query_params.get("after")
+        return await self.settlement_report(
+            request, lambda lines: alphapay_page(self.settlements, lines, after)
+        )
+
+    async def _list_downtimes(self, request: Request) -> Response:
+        rows = [
+            {
+                "id": f"down_{number}",
+                "method": one.method,
+                "bank": one.bank,
+                "severity": one.severity,
+                "begins": one.begins,
+                "ends": one.ends,
+            }
+            for number, one in self.downtimes.announced()
+        ]
+        return Answer(200, {"data": rows}).response()
 
     async def _listing(
         self,

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +18,9 @@ from sandbox.psp.edge import Answer, BadField, Fields
 from sandbox.psp.instruments import UPI_METHODS
 from sandbox.psp.keys import KeyInUse, KeyMismatch, Keys, fingerprint
 from sandbox.psp.profiles import AUTHORISE, CAPTURE, FIND, FIND_REFUND, REFUND, VOID
+from sandbox.psp.settlements import Fees
 from sandbox.psp.upi import deep_link
+from sandbox.settlement_pages import betapay_page
 
 DEFAULT_KEY_ID = "betapay"
 REFUND_KEY = "X-Refund-Idempotency"
@@ -57,6 +59,12 @@ class BetaPay(Psp):
     captures_at_once = UPI_METHODS
     authorises_late = True
     webhook_spread_ms = (5, 400)
+    fees: ClassVar[Fees] = {
+        "upi_intent": (0, 0),
+        "upi_qr": (0, 0),
+        "netbanking": (0, 15_00),
+        "*": (175, 3_00),
+    }
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -72,8 +80,10 @@ class BetaPay(Psp):
         }
         get = {
             "/v1/payments": self._list,
+            "/v1/payments/downtimes": self._list_downtimes,
             "/v1/payments/{id}": self._read,
             "/v1/refunds": self._list_refunds,
+            "/v1/settlements": self._list_settlements,
         }
         return [
             *(Route(path, self.guarded(does), methods=["POST"]) for path, does in post.items()),
@@ -293,6 +303,31 @@ class BetaPay(Psp):
             return [self._shown_refund(one) for one in self.books.refunds(receipt)]
 
         return await self._listing(request, FIND_REFUND, items)
+
+    async def _list_settlements(self, request: Request) -> Response:
+        skip = request.query_params.get("skip", "0")
+        if not (skip.isascii() and skip.isdigit()) or len(skip) > 9:
+            raise BadField("skip", f"skip must be a whole number from 0 up, not {skip!r}")
+        return await self.settlement_report(
+            request, lambda lines: betapay_page(self.settlements, lines, int(skip))
+        )
+
+    async def _list_downtimes(self, request: Request) -> Response:
+        rows = [
+            {
+                "id": f"down_{number}",
+                "entity": "payment.downtime",
+                "method": one.method,
+                "begin": one.begins // 1000,
+                "end": None if one.ends is None else one.ends // 1000,
+                "status": "started" if one.begins <= now_ms() else "scheduled",
+                "severity": one.severity,
+                "instrument": {} if one.bank is None else {"bank": one.bank},
+            }
+            for number, one in self.downtimes.announced()
+        ]
+        answer = {"entity": "collection", "count": len(rows), "items": rows}
+        return Answer(200, answer).response()
 
     async def _listing(
         self,

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -26,9 +27,12 @@ ELSEWHERE: Final = {
     "demo": ("stack.demo", "Sell the catalogue to a crowd of customers, through faults."),
     "check": ("stack.check", "Check the invariants over our books and the sandbox's."),
     "account": ("stack.accounts", "Give an account a role."),
+    "webhooks": ("stack.webhooks", "What providers told us: list it, show it, deliver it again."),
     "catalogue": ("stack.catalogue", "Import products from a file."),
+    "reconcile": ("stack.reconcile", "Hold what providers settled against our ledger."),
     "bench": ("bench.checkout", "Measure what a checkout costs."),
 }
+CLEAN_END_S: Final = 0.5
 AS_GIVEN: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Data = Annotated[
@@ -42,7 +46,10 @@ Port = Annotated[
 def main() -> NoReturn:
     """Runs the command line; a mistake of its user is one line, a defect is a file to send us."""
     try:
-        app(prog_name="sagakart")
+        try:
+            app(prog_name="sagakart")
+        finally:
+            _let_threads_end()
     except StackError as error:
         print(f"sagakart: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -158,6 +165,14 @@ def _elsewhere(name: str, module: str, text: str) -> None:
 
 for _name, (_module, _text) in ELSEWHERE.items():
     _elsewhere(_name, _module, _text)
+
+
+def _let_threads_end() -> None:
+    # Temporal's client has threads that may still be at work when the interpreter ends, and then
+    # abort the process (temporalio/sdk-python#300): the exit code would not be ours.
+    if "temporalio.bridge" in sys.modules:
+        sys.stdout.flush()
+        time.sleep(CLEAN_END_S)
 
 
 def _keep(error: Exception) -> Path:

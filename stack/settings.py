@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activities.payments.registry import PROVIDERS, SANDBOX
+from activities.payments.rules_file import read_rules
 from stack.errors import SettingsError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -42,6 +43,7 @@ SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "postgres_url": ("postgresql+asyncpg",),
     "redis_url": ("redis", "rediss"),
     "mongo_url": ("mongodb", "mongodb+srv"),
+    "public_url": ("http", "https"),
     **{f"{name}_url": ("http", "https") for name in PROVIDERS},
 }
 
@@ -75,6 +77,7 @@ class Settings(_of_providers()):  # type: ignore[misc]  # its base is made from 
     data_dir: Path = ROOT / ".sagakart"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     temporal_address: str | None = None
@@ -85,6 +88,8 @@ class Settings(_of_providers()):  # type: ignore[misc]  # its base is made from 
     mongo_url: str | None = None
 
     jwt_secret: SecretStr | None = None
+    metrics_token: SecretStr | None = None
+    routing_file: Path | None = None
 
     pace: Literal["real", "demo"] = "real"
     workflow_workers: int = Field(default=1, ge=1, le=64)
@@ -94,6 +99,16 @@ class Settings(_of_providers()):  # type: ignore[misc]  # its base is made from 
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("routing_file")
+    @classmethod
+    def _rules_hold(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        # Read here, so that a mistake in it stops the start and not a payment.
+        path = value.expanduser().absolute()
+        read_rules(path, PROVIDERS)
+        return path
 
     @field_validator("postgres_url")
     @classmethod
@@ -184,8 +199,8 @@ class Settings(_of_providers()):  # type: ignore[misc]  # its base is made from 
         return f"http://{host}:{self.port}"
 
     def embedded(self, part: str) -> bool:
-        """Whether the stack runs this part itself."""
-        return getattr(self, REPLACED_BY[part]) is None
+        """Whether the stack runs this part itself, as it does none in production."""
+        return self.environment == "development" and getattr(self, REPLACED_BY[part]) is None
 
     def needed(self, name: str) -> str:
         """The value of an address or a secret; raises SettingsError when it has none."""

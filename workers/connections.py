@@ -1,7 +1,7 @@
 """Open what a worker stands on, and close it again."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -12,6 +12,7 @@ from temporalio.service import GrpcCompression
 
 from activities.payments.psp import PSP, psp_client
 from activities.payments.registry import PROVIDERS
+from db.payment_health import PaymentHealth
 from db.session import Database
 from workers.config import WorkerConfig
 
@@ -54,13 +55,20 @@ async def redis(config: WorkerConfig) -> AsyncIterator["Redis"]:
         await client.aclose()
 
 
+def payment_health(config: WorkerConfig, client: "Redis") -> PaymentHealth | None:
+    """The PSPs' live health, where routing goes by it."""
+    return None if config.breaker is None else PaymentHealth(client, config.breaker)
+
+
 @asynccontextmanager
 async def providers(config: WorkerConfig) -> AsyncIterator[dict[str, PSP]]:
-    """The configured PSPs by name, over one pool of HTTP connections."""
-    async with psp_client() as client:
-        yield {
-            name: PROVIDERS[name].load()(
+    """The configured PSPs by name."""
+    async with AsyncExitStack() as stack:
+        psps: dict[str, PSP] = {}
+        for name, at in config.providers.items():
+            # connections of their own: one that is slow must not take those of another
+            client = await stack.enter_async_context(psp_client(read_timeout_s=at.patience_s))
+            psps[name] = PROVIDERS[name].load()(
                 client, base_url=at.url, api_key=at.key, secrets=at.webhook_secrets
             )
-            for name, at in config.providers.items()
-        }
+        yield psps

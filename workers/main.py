@@ -1,7 +1,8 @@
 """The worker processes: sagas with their database steps, and calls to other companies."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.orders.activities import OrderActivities
 from activities.payments.attempts import AttemptActivities
+from activities.payments.health import LiveHealth, follow_downtimes
 from activities.payments.provider import Providers
+from activities.payments.refunding import RefundActivities
 from activities.payments.settling import PaymentActivities
+from activities.reconciliation.activities import ReconciliationActivities
 from activities.risk.activities import RiskActivities
 from activities.sagas.activities import SagaActivities
 from activities.stock.activities import StockActivities
@@ -24,9 +28,19 @@ from workflows.checkout import CheckoutSaga
 from workflows.contracts.ids import PAYMENTS, SAGAS, UPKEEP, checkout_id
 from workflows.late_payment import LatePaymentWatch
 from workflows.payment import PaymentSaga
+from workflows.reconciliation import ReconciliationDue, ReconciliationSaga
+from workflows.refund import RefundSaga
 from workflows.sweep import SweepReservations
 
-WORKFLOWS: Sequence[type] = (CheckoutSaga, PaymentSaga, LatePaymentWatch, SweepReservations)
+WORKFLOWS: Sequence[type] = (
+    CheckoutSaga,
+    PaymentSaga,
+    LatePaymentWatch,
+    RefundSaga,
+    ReconciliationSaga,
+    ReconciliationDue,
+    SweepReservations,
+)
 _GRACE = timedelta(seconds=5)
 _STICKY = timedelta(seconds=1)
 _PASSED_THROUGH = (
@@ -49,7 +63,9 @@ async def run_workflows(config: WorkerConfig, life: Lifetime) -> None:
         await ensure_schedules(client, config)
         orders = OrderActivities(database)
         stock = StockActivities(database, _saga_is_open(client))
-        payments = PaymentActivities(Providers(database, psps), config.routes)
+        health = LiveHealth(connections.payment_health(config, redis))
+        payments = PaymentActivities(Providers(database, psps), config.routes, health)
+        refunds = RefundActivities(Providers(database, psps))
         worker = Worker(
             client,
             task_queue=SAGAS,
@@ -64,6 +80,9 @@ async def run_workflows(config: WorkerConfig, life: Lifetime) -> None:
                 stock.commit,
                 payments.open,
                 payments.abandon,
+                refunds.reserve,
+                refunds.release,
+                refunds.close,
                 RiskActivities(database, redis).score,
                 SagaActivities(database).record,
             ],
@@ -82,11 +101,15 @@ async def run_activities(config: WorkerConfig, life: Lifetime) -> None:
     """Run what talks to PSPs, and upkeep."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connections.database(config, "activities"))
+        redis = await stack.enter_async_context(connections.redis(config))
         psps = await stack.enter_async_context(connections.providers(config))
         client = await connections.temporal_client(config)
         providers = Providers(database, psps)
-        attempts = AttemptActivities(providers)
+        store = connections.payment_health(config, redis)
+        attempts = AttemptActivities(providers, LiveHealth(store), config.shop_url)
         payments = PaymentActivities(providers, config.routes)
+        refunds = RefundActivities(providers)
+        reconciliation = ReconciliationActivities(database, psps)
         outward = Worker(
             client,
             task_queue=PAYMENTS,
@@ -100,6 +123,10 @@ async def run_activities(config: WorkerConfig, life: Lifetime) -> None:
                 payments.find_capture,
                 payments.find_payment,
                 payments.give_back,
+                refunds.send,
+                refunds.look,
+                refunds.book,
+                reconciliation.read,
             ],
             max_concurrent_activities=config.at_once,
             graceful_shutdown_timeout=_GRACE,
@@ -107,10 +134,17 @@ async def run_activities(config: WorkerConfig, life: Lifetime) -> None:
         upkeep = Worker(
             client,
             task_queue=UPKEEP,
-            activities=[StockActivities(database, _saga_is_open(client)).sweep],
-            max_concurrent_activities=2,
+            activities=[
+                StockActivities(database, _saga_is_open(client)).sweep,
+                reconciliation.days,
+                reconciliation.compare,
+            ],
+            max_concurrent_activities=4,
             graceful_shutdown_timeout=_GRACE,
         )
+        if store is not None:
+            feeds = follow_downtimes(psps, store, config.downtimes_every)
+            await stack.enter_async_context(_beside(feeds))
         await _run([outward, upkeep], life)
 
 
@@ -128,6 +162,18 @@ async def _run(workers: Sequence[Worker], life: Lifetime) -> None:
             await running.enter_async_context(worker)
         life.ready()
         await life.stop.wait()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Keep at something that does not end by itself, while the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _saga_is_open(client: Client) -> Callable[[str], Any]:

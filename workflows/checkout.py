@@ -192,6 +192,9 @@ def _payment_of(request: PlaceOrder, opened: orders.OpenedOrder) -> payments.Pay
         currency=opened.currency,
         method=request.order.payment_method,
         instrument=request.instrument,
+        bound_to=request.bound_to,
+        bin=request.bin,
+        bank=request.bank,
         pincode=opened.pincode,
         timings=request.timings.payment,
     )

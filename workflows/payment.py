@@ -174,6 +174,7 @@ class PaymentSaga(SagaWorkflow):
             reason=stop.reason,
             expires_in=int(request.timings.action),
             three_ds=three_ds,
+            bank=request.bank,
         )
         self._begun.append((stop, attempt))
         return attempt

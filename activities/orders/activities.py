@@ -10,11 +10,13 @@ from activities.guard import once, once_only, take_back
 from activities.orders.quote import quote
 from db.errors import NotFound
 from db.ids import new_ulid
-from db.repositories import orders, outbox, sagas, users
+from db.repositories import cash, orders, outbox, sagas, users
 from db.repositories.orders import NewOrder
 from db.repositories.steps import Undoing
 from db.session import Database
+from domain.money import Money
 from domain.orders import OrderState
+from domain.payments import PaymentMethod
 from saga import Call, StepFailed, Undo, implements
 from workflows.contracts import orders as contract
 from workflows.contracts.ids import CHECKOUT, checkout_id
@@ -92,6 +94,8 @@ async def _open(session: AsyncSession, order: OpenOrder, call: Call) -> OpenedOr
         raise StepFailed(
             "PRICE_CHANGED", f"the total is now {total.in_rupees()}: look at it and order again"
         )
+    if order.payment_method is PaymentMethod.COD:
+        await _check_cash(session, total, address.pincode)
     await sagas.begin(
         session, call.saga_id, kind=CHECKOUT, order_id=order.order_id, customer_id=order.user_id
     )
@@ -123,6 +127,15 @@ async def _open(session: AsyncSession, order: OpenOrder, call: Call) -> OpenedOr
         pincode=address.pincode,
         lines=[StockLine(sku=sku, qty=qty) for sku, qty in sorted(wanted.items())],
     )
+
+
+async def _check_cash(session: AsyncSession, total: Money, pincode: str) -> None:
+    most = Money(await cash.limit(session, pincode), total.currency)
+    if total.paise > most.paise:
+        why = f"up to {most.in_rupees()}" if most.paise else "not at all"
+        raise StepFailed(
+            "CASH_NOT_AVAILABLE", f"cash is taken {why} at PIN code {pincode}: pay another way"
+        )
 
 
 async def _tell(

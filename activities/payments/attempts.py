@@ -1,6 +1,7 @@
 """One attempt at one PSP: ask it, find out what became of it, take it back."""
 
 from activities.payments.books import mark
+from activities.payments.health import LiveHealth
 from activities.payments.provider import (
     UNSETTLED,
     Providers,
@@ -32,13 +33,18 @@ _ALIVE = (
     PaymentState.PARTIALLY_CAPTURED,
     PaymentState.CAPTURED,
 )
+_UNDECIDED = (PaymentState.CREATED, PaymentState.ACTION_REQUIRED, PaymentState.PENDING)
 
 
 class AttemptActivities:
-    """Attempts, at whichever PSP they name."""
+    """Attempts, at whichever PSP they name; what they come to feeds `health`."""
 
-    def __init__(self, providers: Providers) -> None:
+    def __init__(
+        self, providers: Providers, health: LiveHealth | None = None, shop_url: str = ""
+    ) -> None:
+        self._shop_url = shop_url.rstrip("/")
         self._providers = providers
+        self._health = health or LiveHealth()
 
     @implements(contract.AUTHORISE)
     async def authorise(self, request: AuthoriseAttempt, call: Call) -> AttemptResult:
@@ -54,10 +60,15 @@ class AttemptActivities:
                 instrument=request.instrument,
                 expires_in_s=request.expires_in,
                 challenge=request.three_ds,
+                # where the customer comes back to after their bank's page
+                return_url=f"{self._shop_url}/orders/{request.order_id}"
+                if self._shop_url
+                else None,
             ),
             key=call.key,
         )
         await self._providers.learn(attempt, told)
+        await self._health.record(request.psp, request.method, told)
         raise_failure(request.psp, told)
         return answer_of(attempt.id, request.psp, told)
 
@@ -67,6 +78,8 @@ class AttemptActivities:
         attempt = await self._begin(request, PaymentState.CREATED)
         told = await self._providers.find(attempt)
         if unreachable(told):
+            # What is found is no news of the PSP: its lost answer has been counted.
+            await self._health.record(request.psp, request.method, told)
             return Inquiry(verdict=Verdict.STILL_UNKNOWN, code=code_of(told))
         if not told.found:
             if self._providers.in_grace(attempt):
@@ -91,6 +104,9 @@ class AttemptActivities:
         if not told.found:
             # Nothing is there yet: an answer, and no reason to ask again at once.
             told = PaymentResult(state=PaymentState.CREATED)
+        if attempt.state in _UNDECIDED and told.state not in _UNDECIDED:
+            # Seen once: a watcher looks at an attempt that was decided long before.
+            await self._health.record(request.psp, request.method, told)
         return answer_of(attempt.id, request.psp, told)
 
     @implements(contract.VOID)
@@ -123,6 +139,7 @@ class AttemptActivities:
                     amount_paise=request.amount_paise,
                     merchant_ref=request.attempt_id,
                     reason=request.reason,
+                    bank=request.bank or None,
                     state=state,
                 ),
             )

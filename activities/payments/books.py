@@ -5,16 +5,19 @@ one down is idempotent, and an older fact never undoes a newer one.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.payments.psp import PaymentResult
-from db.repositories import ledger, payments
+from db.repositories import ledger, payments, refunds
 from db.repositories.ledger import COD_DUE, LedgerLine, order_account, psp_account
 from db.repositories.payments import AttemptChange, AttemptRecord
+from db.repositories.refunds import NewDispute
 from db.vocabulary import LedgerKind
 from domain.errors import IllegalTransition
 from domain.payments import PaymentState
+from domain.refunds import DisputeState
 from workflows.contracts.payments import PaymentAuthorised
 
 _HOLDING = (PaymentState.CAPTURED, PaymentState.PARTIALLY_CAPTURED)
@@ -70,7 +73,7 @@ async def book_refund(
     posted = await ledger.post(
         session,
         f"refund:{refund_key}",
-        _moved(psp_account(attempt.psp), attempt.order_id, -paise),
+        moved(psp_account(attempt.psp), order_account(attempt.order_id), -paise),
         kind=LedgerKind.REFUND,
         order_id=attempt.order_id,
         payment_id=attempt.payment_id,
@@ -78,13 +81,47 @@ async def book_refund(
     )
     if not posted:
         return
-    held = await payments.get_attempt(session, attempt.id)
-    refunded = held.refunded_paise + paise
-    whole = refunded >= held.captured_paise
-    state = PaymentState.REFUNDED if whole else PaymentState.PARTIALLY_REFUNDED
+    # locked, so that two refunds booked at once both count
+    held = await refunds.taken(session, attempt.id)
+    after = replace(held, refunded=held.refunded + paise)
+    state = after.state(disputed=await refunds.disputed(session, attempt.id))
     await payments.change_attempt(
-        session, attempt.id, AttemptChange(state=state, refunded_paise=refunded)
+        session, attempt.id, AttemptChange(state=state, refunded_paise=after.refunded)
     )
+
+
+async def follow_attempt(session: AsyncSession, attempt_id: str) -> None:
+    """Bring the payment of an order that was sold to what its attempt's totals say."""
+    held = await refunds.taken(session, attempt_id)
+    attempt = await payments.get_attempt(session, attempt_id)
+    disputed = await refunds.disputed(session, attempt_id)
+    await move_payment(session, attempt.payment_id, held.state(disputed=disputed))
+
+
+async def book_dispute(session: AsyncSession, dispute: NewDispute, attempt: AttemptRecord) -> bool:
+    """Write down what a PSP says of a dispute; the money of a lost one is gone. False: old news."""
+    told = await refunds.tell_dispute(session, dispute)
+    if not told.changed:
+        return False
+    was_lost = told.before is DisputeState.LOST
+    if was_lost or dispute.state is DisputeState.LOST:
+        paise = -dispute.amount_paise if was_lost else dispute.amount_paise
+        kind = LedgerKind.CHARGEBACK_REVERSAL if was_lost else LedgerKind.CHARGEBACK
+        await ledger.post(
+            session,
+            f"{kind.lower()}:{dispute.psp}:{dispute.psp_dispute_ref}:{dispute.at.isoformat()}",
+            moved(psp_account(attempt.psp), order_account(attempt.order_id), -paise),
+            kind=kind,
+            order_id=attempt.order_id,
+            payment_id=attempt.payment_id,
+            attempt_id=attempt.id,
+        )
+        await refunds.charge_back(session, attempt.id, paise)
+    held = await refunds.taken(session, attempt.id)
+    state = held.state(disputed=await refunds.disputed(session, attempt.id))
+    await mark(session, attempt, state)
+    await move_payment(session, attempt.payment_id, state)
+    return True
 
 
 async def book_double(
@@ -98,7 +135,7 @@ async def book_double(
         await ledger.post(
             session,
             name,
-            _moved(psp_account(attempt.psp), attempt.order_id, amount),
+            moved(psp_account(attempt.psp), order_account(attempt.order_id), amount),
             kind=kind,
             order_id=attempt.order_id,
             payment_id=attempt.payment_id,
@@ -122,7 +159,7 @@ async def reverse_cash_due(session: AsyncSession, order_id: str, payment_id: str
         await ledger.post(
             session,
             f"cod-reversal:{order_id}",
-            _moved(COD_DUE, order_id, -due),
+            moved(COD_DUE, order_account(order_id), -due),
             kind=LedgerKind.COD_REVERSAL,
             order_id=order_id,
             payment_id=payment_id,
@@ -148,7 +185,7 @@ async def book_cash_due(session: AsyncSession, payment: PaymentAuthorised) -> No
     await ledger.post(
         session,
         f"cod:{payment.order_id}",
-        _moved(COD_DUE, payment.order_id, payment.amount_paise),
+        moved(COD_DUE, order_account(payment.order_id), payment.amount_paise),
         kind=LedgerKind.COD_DUE,
         order_id=payment.order_id,
         payment_id=payment.payment_id,
@@ -167,7 +204,7 @@ async def _book_capture(
     await ledger.post(
         session,
         f"capture:{attempt.id}",
-        _moved(psp_account(attempt.psp), attempt.order_id, paise),
+        moved(psp_account(attempt.psp), order_account(attempt.order_id), paise),
         kind=LedgerKind.LATE_CAPTURE if late else LedgerKind.CAPTURE,
         order_id=attempt.order_id,
         payment_id=attempt.payment_id,
@@ -175,5 +212,6 @@ async def _book_capture(
     )
 
 
-def _moved(account: str, order_id: str, paise: int) -> Sequence[LedgerLine]:
-    return (LedgerLine(account, paise), LedgerLine(order_account(order_id), -paise))
+def moved(to: str, from_: str, paise: int) -> Sequence[LedgerLine]:
+    """The two lines of a movement, in paise; a negative amount goes the other way."""
+    return (LedgerLine(to, paise), LedgerLine(from_, -paise))

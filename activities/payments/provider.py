@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 from temporalio.exceptions import ApplicationError
 
 from activities.payments.books import learn
-from activities.payments.psp import PSP, PaymentResult
+from activities.payments.psp import PSP, Operation, PaymentResult, RefundResult
 from db.repositories import payments
 from db.repositories.payments import AttemptRecord
 from db.session import Database
-from domain.payments import FailureClass, PaymentState
+from domain.payments import Decision, FailureClass, PaymentState, decide
 from saga import OutcomeUnknown, StepFailed, key_for
 from workflows.contracts.payments import AttemptResult, NextAction
 
-# The PSP was not reached, or refused before acting: asking again is safe, under the same key.
-NOT_ACTED = (FailureClass.NOT_SENT, FailureClass.REJECTED_TRANSIENT)
 UNSETTLED = (FailureClass.UNKNOWN, FailureClass.IN_PROGRESS)
 
 
@@ -99,6 +97,14 @@ def answer_of(attempt_id: str, psp: str, told: PaymentResult) -> AttemptResult:
 def code_of(told: PaymentResult) -> str:
     """The failure's class and the PSP's own code, as the decision table reads them."""
     return f"{told.failure_class}/{told.failure_code or ''}"
+
+
+def ask_same(psp: str, operation: Operation, told: PaymentResult | RefundResult) -> bool:
+    """Whether the table of decisions has the same request sent again, or its outcome found out."""
+    if told.failure_class is None:
+        return False
+    decision = decide(psp, operation, told.failure_class, told.failure_code or "", None)
+    return decision in (Decision.RETRY_SAME, Decision.INQUIRE)
 
 
 def raise_failure(psp: str, told: PaymentResult) -> None:

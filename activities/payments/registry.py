@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One PSP. `url` is its public API; None for the sandbox's own, which `up` starts."""
+    """One PSP. `url` is its public API; None for the sandbox's own, which `up` starts.
+
+    `patience_s` is how long an answer is waited for: banks behind a real PSP take seconds, and
+    a call and its connection must fit into the activity's ten.
+    """
 
     name: str
     adapter: str
     url: str | None = None
+    patience_s: float = 3.0
 
     @property
     def sandbox(self) -> bool:
@@ -37,6 +42,9 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     for provider in (
         Provider("alphapay", "alphapay:AlphaPay"),
         Provider("betapay", "betapay:BetaPay"),
+        Provider("gammapay", "gammapay:GammaPay"),
+        Provider("razorpay", "razorpay:Razorpay", "https://api.razorpay.com", patience_s=8.0),
+        Provider("stripe", "stripe:Stripe", "https://api.stripe.com", patience_s=8.0),
     )
 }
 SANDBOX: Final = tuple(name for name, provider in PROVIDERS.items() if provider.sandbox)

@@ -2,21 +2,22 @@
 
 from activities.payments.books import book_double, book_refund
 from activities.payments.provider import (
-    NOT_ACTED,
     UNSETTLED,
     Providers,
     ask_again,
+    ask_same,
     code_of,
     return_key,
     unreachable,
 )
-from activities.payments.psp import PaymentResult, RefundResult, RefundStatus
+from activities.payments.psp import Operation, PaymentResult, RefundResult, RefundStatus
 from db.ids import new_ulid
-from db.repositories import payments
-from db.repositories.payments import AttemptRecord, NewRefund
-from db.vocabulary import RefundState
+from db.repositories import refunds
+from db.repositories.payments import AttemptRecord
+from db.repositories.refunds import NewRefund
 from domain.money import Money
 from domain.payments import FailureClass, PaymentState
+from domain.refunds import RefundKind, RefundState
 from saga import StepFailed
 
 _VOIDABLE = (
@@ -26,6 +27,7 @@ _VOIDABLE = (
     PaymentState.AUTHORISED,
     PaymentState.VOIDING,
 )
+_WITHOUT_MONEY = (PaymentState.VOIDED, PaymentState.FAILED, PaymentState.EXPIRED)
 _TAKEN = (
     PaymentState.CAPTURED,
     PaymentState.PARTIALLY_CAPTURED,
@@ -47,6 +49,8 @@ async def give_back(providers: Providers, attempt: AttemptRecord) -> int:
     returned = await _return_one(providers, attempt, told)
     for ref in told.others:
         other = await providers.psp(attempt.psp).find(ref=ref)
+        if unreachable(other):
+            raise ask_again(attempt.psp, "a second payment cannot be looked up")
         returned += await _return_one(providers, attempt, other, second=True)
     return returned
 
@@ -66,8 +70,8 @@ async def _return_one(
 async def _book_paid_refunds(providers: Providers, attempt: AttemptRecord) -> None:
     """Book refunds that the PSP has paid while we died before writing it down."""
     async with providers.database.reading() as session:
-        refunds = await payments.refunds_of(session, attempt.order_id)
-    for refund in refunds:
+        booked = await refunds.of_order(session, attempt.order_id)
+    for refund in booked:
         if refund.attempt_id != attempt.id or refund.state is RefundState.DONE:
             continue
         answer = await providers.psp(attempt.psp).find_refund(
@@ -81,7 +85,7 @@ async def _settle(
     providers: Providers, attempt: AttemptRecord, key: str, answer: RefundResult, paise: int
 ) -> None:
     async with providers.database.unit_of_work() as session:
-        await payments.settle_refund(session, key, RefundState.DONE, psp_refund_ref=answer.ref)
+        await refunds.settle(session, key, RefundState.DONE, psp_refund_ref=answer.ref)
         await book_refund(session, attempt, key, paise)
 
 
@@ -94,7 +98,10 @@ async def _forbid(providers: Providers, attempt: AttemptRecord) -> int:
     if not told.found and not psp.caps.void_prevents and providers.in_grace(attempt):
         raise ask_again(attempt.psp, "not found, which is no proof yet")
     if told.found and told.state in _TAKEN:
+        await providers.learn(attempt, told)
         return await _refund(providers, attempt, told)
+    if told.found and told.failure_class is not None and told.state not in _WITHOUT_MONEY:
+        raise StepFailed(code_of(told), f"{attempt.psp} refuses to void: {told.failure_code}")
     gone = PaymentResult(state=PaymentState.VOIDED, ref=told.ref)
     await providers.learn(attempt, gone)
     return 0
@@ -106,14 +113,14 @@ async def _void(providers: Providers, attempt: AttemptRecord, told: PaymentResul
         raise ask_again(attempt.psp, "the payment has no reference yet")
     voided = await psp.void(told.ref, key=return_key(attempt))
     if voided.state in _TAKEN:
-        return await psp.find(ref=told.ref)
-    if voided.failure_class in (*UNSETTLED, *NOT_ACTED):
+        found = await psp.find(ref=told.ref)
+        if unreachable(found) or not found.found:
+            raise ask_again(attempt.psp, "what the void came too late for cannot be looked up")
+        await providers.learn(attempt, found)
+        return found
+    if ask_same(attempt.psp, Operation.VOID, voided):
         raise ask_again(attempt.psp, "the void is not confirmed")
-    if voided.failure_class is not None and voided.state not in (
-        PaymentState.VOIDED,
-        PaymentState.FAILED,
-        PaymentState.EXPIRED,
-    ):
+    if voided.failure_class is not None and voided.state not in _WITHOUT_MONEY:
         raise StepFailed(code_of(voided), f"{attempt.psp} refuses to void: {voided.failure_code}")
     await providers.learn(attempt, voided)
     return voided
@@ -128,7 +135,7 @@ async def _refund(
         raise ask_again(attempt.psp, "the payment has no reference yet")
     key = return_key(attempt) + (f":{told.ref}" if second else "")
     async with providers.database.unit_of_work() as session:
-        refund = await payments.add_refund(
+        refund = await refunds.add(
             session,
             NewRefund(
                 id=new_ulid(),
@@ -137,26 +144,23 @@ async def _refund(
                 order_id=attempt.order_id,
                 amount_paise=told.captured - told.refunded,
                 reason="given back",
+                kind=RefundKind.DOUBLE if second else RefundKind.GIVEN_BACK,
             ),
         )
     answer = await psp.refund(told.ref, Money(refund.amount_paise), key=key)
-    if answer.failure_class in UNSETTLED or answer.status in (
-        RefundStatus.UNKNOWN,
-        RefundStatus.PENDING,
-    ):
+    unsettled = answer.status in (RefundStatus.UNKNOWN, RefundStatus.PENDING)
+    if unsettled or ask_same(attempt.psp, Operation.REFUND, answer):
         raise ask_again(attempt.psp, "the refund is not confirmed")
-    if answer.failure_class in NOT_ACTED:
-        raise ask_again(attempt.psp, "the refund was not taken")
     if answer.status is not RefundStatus.DONE:
         async with providers.database.unit_of_work() as session:
-            await payments.settle_refund(session, key, RefundState.FAILED)
+            await refunds.settle(session, key, RefundState.FAILED)
         failure = answer.failure_class or FailureClass.DECLINED_HARD
         raise StepFailed(
             f"{failure}/{answer.failure_code or ''}", f"{attempt.psp} refuses the refund"
         )
     if second:
         async with providers.database.unit_of_work() as session:
-            await payments.settle_refund(session, key, RefundState.DONE, psp_refund_ref=answer.ref)
+            await refunds.settle(session, key, RefundState.DONE, psp_refund_ref=answer.ref)
             await book_double(session, attempt, told.ref, key, refund.amount_paise)
     else:
         await _settle(providers, attempt, key, answer, refund.amount_paise)

@@ -1,8 +1,5 @@
 """The payment as a whole: opened with a route, captured, or given back."""
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.guard import once, take_back
@@ -11,22 +8,26 @@ from activities.payments.books import (
     end_payment,
     reverse_cash_due,
 )
+from activities.payments.health import LiveHealth
 from activities.payments.provider import (
-    NOT_ACTED,
+    UNSETTLED,
     Providers,
     ask_again,
+    ask_same,
     code_of,
     raise_failure,
     unreachable,
 )
 from activities.payments.psp import Operation
 from activities.payments.returning import give_back
+from activities.payments.routing import Router
 from db.ids import new_ulid
 from db.repositories import payments, sagas
 from db.repositories.payments import NewPayment
 from db.repositories.steps import Undoing
 from domain.money import Money
 from domain.payments import PaymentMethod, PaymentState
+from domain.routing import RoutingRules
 from saga import Call, Inquiry, OutcomeUnknown, Undo, Verdict, implements
 from workflows.contracts import payments as contract
 from workflows.contracts.ids import PAYMENT
@@ -35,7 +36,6 @@ from workflows.contracts.payments import (
     PaymentAuthorised,
     PaymentPlan,
     PayOrder,
-    RouteStop,
 )
 
 _HOLDING = (PaymentState.AUTHORISED, PaymentState.CAPTURED)
@@ -49,16 +49,21 @@ CASH = "cod"
 
 
 class PaymentActivities:
-    """Payments. `routes` names, for each method, the PSPs that may be asked."""
+    """Payments, routed by rules and by how the PSPs are doing."""
 
-    def __init__(self, providers: Providers, routes: Mapping[PaymentMethod, Sequence[str]]) -> None:
+    def __init__(
+        self, providers: Providers, rules: RoutingRules, health: LiveHealth | None = None
+    ) -> None:
         self._providers = providers
         self._database = providers.database
-        self._routes = routes
+        self._router = Router(providers.psps, rules, health)
 
     @implements(contract.OPEN)
     async def open(self, request: PayOrder, call: Call) -> PaymentPlan:
         """Write down what is owed, and in which order PSPs are asked for it."""
+        cash = request.method is PaymentMethod.COD
+        # before the transaction: a lock must not wait for a cache
+        route = [] if cash else await self._router.route(request)
 
         async def effect(session: AsyncSession) -> PaymentPlan:
             await sagas.begin(
@@ -68,7 +73,6 @@ class PaymentActivities:
                 order_id=request.order_id,
                 customer_id=request.user_id,
             )
-            cash = request.method is PaymentMethod.COD
             payment = await payments.open_payment(
                 session,
                 NewPayment(
@@ -80,7 +84,7 @@ class PaymentActivities:
                     state=PaymentState.COD_DUE if cash else PaymentState.CREATED,
                 ),
             )
-            return PaymentPlan(payment_id=payment.id, route=self._route(request))
+            return PaymentPlan(payment_id=payment.id, route=route)
 
         return await once(self._database, call, PaymentPlan, effect)
 
@@ -106,7 +110,7 @@ class PaymentActivities:
         told = await self._providers.psp(payment.psp).capture(
             payment.ref, Money(payment.amount_paise, payment.currency), key=call.key
         )
-        if told.failure_class in NOT_ACTED:
+        if told.failure_class not in UNSETTLED and ask_same(payment.psp, Operation.CAPTURE, told):
             raise ask_again(payment.psp, code_of(told))
         if told.found and not unreachable(told):
             await self._providers.learn(attempt, told)
@@ -172,22 +176,3 @@ class PaymentActivities:
             if payment is not None:
                 await reverse_cash_due(session, order_id, payment.id)
                 await end_payment(session, order_id, undo.code)
-
-    def _route(self, request: PayOrder) -> list[RouteStop]:
-        names = [
-            name for name in self._routes.get(request.method, ()) if name in self._providers.psps
-        ]
-        if not names:
-            return []
-        # Orders are spread evenly and for ever: a retry of this step plans the same route.
-        first = int.from_bytes(sha256(request.order_id.encode()).digest()[:4]) % len(names)
-        ordered = names[first:] + names[:first]
-        return [
-            RouteStop(
-                psp=name,
-                resend=Operation.AUTHORISE in self._providers.psps[name].caps.keyed,
-                late=self._providers.psps[name].caps.late_success is not None,
-                reason=f"choice {place} of {len(ordered)} for {request.method}, by even share",
-            )
-            for place, name in enumerate(ordered, 1)
-        ]

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from api.checkout import PLACE_CODES, cancel, order_to_place, place
+from api.checkout import PLACE_CODES, cancel, instrument_of, order_to_place, place
 from api.idempotency import Answer, asked, once
 from api.identity import CallerDep, ReadLimit
 from api.order_views import order_view, payment_view, summary_view, unopened_view
@@ -68,7 +68,8 @@ async def place_order(
     await services.limiter.take("orders", limit, caller.user_id, must_count=False)
 
     async def work(order_id: str) -> Answer:
-        order = order_to_place(services, order_id, caller.user_id, body)
+        saved = await instrument_of(services, caller.user_id, body.payment)
+        order = order_to_place(services, order_id, caller.user_id, body, saved)
         return await place(services, order, request.state.request_id)
 
     return await once(services, asked(request, caller.user_id, _ROUTE, body), location_of, work)

@@ -18,7 +18,7 @@ from api.services import Services, ServicesDep
 from db.repositories import inbox, payments
 from db.repositories.inbox import NewWebhook
 from db.vocabulary import Trust
-from domain.news import is_news
+from domain.news import DISPUTES, REFUNDS, is_news
 from domain.payments import PaymentState
 from domain.webhooks import BadSignature, PaymentEvent, StaleSignature, UnreadableEvent
 from workflows.contracts.payments import PSPEvent
@@ -66,8 +66,10 @@ async def _is_waited_for(session: AsyncSession, row_id: str, event: PaymentEvent
     What the books know already is delivered herewith. While a call to the PSP is under way its
     own answer brings the news; the relay looks at the event again once that has had its time.
     """
+    if event.kind in DISPUTES | REFUNDS:
+        return False  # for the relay: nobody waits at the edge for these
     attempt = await payments.attempt_by_ref(
-        session, event.provider, merchant_ref=event.merchant_ref
+        session, event.provider, merchant_ref=event.merchant_ref, psp_ref=event.ref
     )
     if attempt is None:
         return True

@@ -3,14 +3,32 @@
 from db.models.catalogue import Category, Listing, Offer, Product, Seller, Variant
 from db.models.messages import OutboxEvent, WebhookEvent
 from db.models.orders import Order, OrderItem
-from db.models.payments import LedgerEntry, Payment, PaymentAttempt, Refund
+from db.models.payments import (
+    CashLimit,
+    Dispute,
+    LedgerEntry,
+    Payment,
+    PaymentAttempt,
+    PaymentInstrument,
+    Refund,
+)
 from db.models.people import Address, IdempotencyKey, RefreshToken, RiskBlock, User
+from db.models.reconciliation import (
+    ReconciliationCase,
+    ReconciliationCaseEvent,
+    ReconciliationMark,
+    SettlementDay,
+    SettlementLine,
+    SettlementMatch,
+)
 from db.models.sagas import Saga, SagaEvent, StepGuard
 from db.models.stock import Reservation, ReservationLine, StockEntry, StockLevel, Warehouse
 
 __all__ = [
     "Address",
+    "CashLimit",
     "Category",
+    "Dispute",
     "IdempotencyKey",
     "LedgerEntry",
     "Listing",
@@ -20,7 +38,11 @@ __all__ = [
     "OutboxEvent",
     "Payment",
     "PaymentAttempt",
+    "PaymentInstrument",
     "Product",
+    "ReconciliationCase",
+    "ReconciliationCaseEvent",
+    "ReconciliationMark",
     "RefreshToken",
     "Refund",
     "Reservation",
@@ -29,6 +51,9 @@ __all__ = [
     "Saga",
     "SagaEvent",
     "Seller",
+    "SettlementDay",
+    "SettlementLine",
+    "SettlementMatch",
     "StepGuard",
     "StockEntry",
     "StockLevel",

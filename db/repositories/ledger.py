@@ -21,6 +21,11 @@ def psp_account(psp: str) -> str:
     return f"psp:{psp}"
 
 
+def carrier_account(carrier: str) -> str:
+    """What a carrier has collected for us and not paid out yet."""
+    return f"carrier:{carrier}"
+
+
 def order_account(order_id: str) -> str:
     """What an order's customer paid, as a credit."""
     return f"order:{order_id}"

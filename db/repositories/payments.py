@@ -1,8 +1,8 @@
-"""Payments, the attempts at them, and refunds. The money itself moves in `ledger`."""
+"""Payments and the attempts at them. The money itself moves in `ledger`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,7 @@ from sqlalchemy import RowMapping, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.errors import AlreadyRecorded, NotFound
-from db.sql import dumps, execute, fetch, fetch_one, sql
-from db.vocabulary import RefundState
+from db.sql import columns, dumps, fetch, fetch_one, sql, values_of
 from domain.payments import (
     TRANSITIONS,
     FailureClass,
@@ -54,6 +53,7 @@ class NewAttempt:
     amount_paise: int
     merchant_ref: str
     reason: str | None = None
+    bank: str | None = None
     state: PaymentState = PaymentState.CREATED
 
 
@@ -67,6 +67,7 @@ class AttemptRecord(NewAttempt):
     next_action: dict[str, Any] | None
     captured_paise: int
     refunded_paise: int
+    charged_back_paise: int
     created_at: datetime
     updated_at: datetime
 
@@ -95,35 +96,8 @@ class PaymentMoved:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRefund:
-    """Money to give back, in paise; `refund_key` is the key of the outward call."""
-
-    id: str
-    refund_key: str
-    attempt_id: str
-    order_id: str
-    amount_paise: int
-    reason: str
-    state: RefundState = RefundState.PENDING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundRecord(NewRefund):
-    """A refund as stored."""
-
-    psp_refund_ref: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-def _columns(record: type[Any]) -> str:
-    return ", ".join(field.name for field in fields(record))
-
-
-_PAYMENT = _columns(PaymentRecord)
-_ATTEMPT = _columns(AttemptRecord)
-_REFUND = _columns(RefundRecord)
+_PAYMENT = columns(PaymentRecord)
+_ATTEMPT = columns(AttemptRecord)
 _OPEN = sql(
     f"""
     INSERT INTO payments (id, order_id, method, amount_paise, currency, state)
@@ -143,9 +117,9 @@ _STATE = sql("SELECT state FROM payments WHERE id = :id FOR NO KEY UPDATE")
 _ADD_ATTEMPT = sql(
     f"""
     INSERT INTO payment_attempts (id, payment_id, order_id, seq, psp, state, amount_paise,
-                                  merchant_ref, reason)
+                                  merchant_ref, reason, bank)
     VALUES (:id, :payment_id, :order_id, :seq, :psp, :state, :amount_paise,
-            :merchant_ref, :reason)
+            :merchant_ref, :reason, :bank)
     ON CONFLICT (id) DO NOTHING RETURNING {_ATTEMPT}
     """,  # noqa: S608
     json=("next_action",),
@@ -176,23 +150,6 @@ _CHANGE = sql(
     RETURNING old.state AS before
     """
 )
-_ADD_REFUND = sql(
-    f"""
-    INSERT INTO refunds (id, refund_key, attempt_id, order_id, amount_paise, state, reason)
-    VALUES (:id, :refund_key, :attempt_id, :order_id, :amount_paise, :state, :reason)
-    ON CONFLICT (refund_key) DO NOTHING RETURNING {_REFUND}
-    """  # noqa: S608
-)
-_REFUND_BY_KEY = sql(f"SELECT {_REFUND} FROM refunds WHERE refund_key = :refund_key")  # noqa: S608
-_REFUNDS_OF = sql(f"SELECT {_REFUND} FROM refunds WHERE order_id = :order_id ORDER BY id")  # noqa: S608
-# DONE is final: what a PSP paid out stays paid out
-_SETTLE_REFUND = sql(
-    """
-    UPDATE refunds SET state = :state, updated_at = now(),
-                       psp_refund_ref = coalesce(:psp_refund_ref, psp_refund_ref)
-    WHERE refund_key = :refund_key AND (state <> 'DONE' OR CAST(:state AS text) = 'DONE')
-    """
-)
 
 
 async def open_payment(session: AsyncSession, payment: NewPayment) -> PaymentRecord:
@@ -200,7 +157,7 @@ async def open_payment(session: AsyncSession, payment: NewPayment) -> PaymentRec
 
     Raises AlreadyRecorded when the order owes another amount or is paid another way.
     """
-    row = await fetch_one(session, _OPEN, **_values(payment, NewPayment))
+    row = await fetch_one(session, _OPEN, **values_of(payment, NewPayment))
     if row is not None:
         return _payment(row)
     found = _payment((await fetch(session, _OF_ORDER, id=payment.order_id))[0])
@@ -236,7 +193,7 @@ async def transition(session: AsyncSession, payment_id: str, new: PaymentState) 
 
 async def add_attempt(session: AsyncSession, attempt: NewAttempt) -> AttemptRecord:
     """Store an attempt before its PSP is asked; a replay finds the one that is stored."""
-    row = await fetch_one(session, _ADD_ATTEMPT, **_values(attempt, NewAttempt))
+    row = await fetch_one(session, _ADD_ATTEMPT, **values_of(attempt, NewAttempt))
     return await get_attempt(session, attempt.id) if row is None else _attempt(row)
 
 
@@ -276,7 +233,7 @@ async def change_attempt(
     row = await fetch_one(
         session,
         _CHANGE,
-        **{**_values(change, AttemptChange), "next_action": action},
+        **{**values_of(change, AttemptChange), "next_action": action},
         id=attempt_id,
         sources=_sources(change.state),
     )
@@ -285,43 +242,6 @@ async def change_attempt(
         return PaymentMoved(before, changed=before is not change.state)
     found = await _one(session, _ATTEMPT_STATE, "payment attempt", id=attempt_id)
     return _stayed(PaymentState(found["state"]), change.state)
-
-
-async def add_refund(session: AsyncSession, refund: NewRefund) -> RefundRecord:
-    """Store a refund before its PSP is asked; a replay finds the one that is stored.
-
-    Raises AlreadyRecorded when the key belongs to another attempt or amount.
-    """
-    row = await fetch_one(session, _ADD_REFUND, **_values(refund, NewRefund))
-    if row is not None:
-        return _refund(row)
-    found = await get_refund(session, refund.refund_key)
-    if (found.attempt_id, found.amount_paise) != (refund.attempt_id, refund.amount_paise):
-        stored = f"attempt {found.attempt_id} and {found.amount_paise} paise"
-        raise AlreadyRecorded("refund", refund.refund_key, stored)
-    return found
-
-
-async def get_refund(session: AsyncSession, refund_key: str) -> RefundRecord:
-    """The refund under a key; raises NotFound."""
-    return _refund(await _one(session, _REFUND_BY_KEY, "refund", refund_key=refund_key))
-
-
-async def refunds_of(session: AsyncSession, order_id: str) -> tuple[RefundRecord, ...]:
-    """The refunds of an order, oldest first."""
-    return tuple(_refund(row) for row in await fetch(session, _REFUNDS_OF, order_id=order_id))
-
-
-async def settle_refund(
-    session: AsyncSession,
-    refund_key: str,
-    state: RefundState,
-    *,
-    psp_refund_ref: str | None = None,
-) -> bool:
-    """Write down what became of a refund; False when it is DONE and stays so."""
-    values = {"refund_key": refund_key, "psp_refund_ref": psp_refund_ref}
-    return await execute(session, _SETTLE_REFUND, state=state, **values) == 1
 
 
 async def _one(session: AsyncSession, statement: TextClause, what: str, **key: str) -> RowMapping:
@@ -341,10 +261,6 @@ def _sources(new: PaymentState) -> list[PaymentState]:
     return [state for state, after in TRANSITIONS.items() if new in after]
 
 
-def _values(record: object, kind: type[Any]) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(kind)}
-
-
 def _payment(row: RowMapping) -> PaymentRecord:
     method, state = PaymentMethod(row["method"]), PaymentState(row["state"])
     return PaymentRecord(**{**row, "method": method, "state": state})
@@ -357,7 +273,3 @@ def _attempt(row: RowMapping) -> AttemptRecord:
         "failure_class": None if failure is None else FailureClass(failure),
     }
     return AttemptRecord(**{**row, **typed})
-
-
-def _refund(row: RowMapping) -> RefundRecord:
-    return RefundRecord(**{**row, "state": RefundState(row["state"])})

@@ -135,7 +135,12 @@ _CONDITIONS = {
 
 
 async def begin(
-    session: AsyncSession, saga_id: str, *, kind: str, order_id: str, customer_id: str
+    session: AsyncSession,
+    saga_id: str,
+    *,
+    kind: str,
+    order_id: str | None = None,
+    customer_id: str | None = None,
 ) -> None:
     """List a saga from its first step on; its timeline follows once there is something to tell."""
     values = {"kind": kind, "order_id": order_id, "customer_id": customer_id}

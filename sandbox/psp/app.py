@@ -18,12 +18,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.psp.books import Books, Payment, Refund, now_ms
-from sandbox.psp.desk import APPROVE, DECLINE, LATE, Desk, Order
+from sandbox.psp.desk import APPROVE, DECLINE, HOLDING, LATE, Desk, Order
+from sandbox.psp.disputes import BadDispute, Dispute, Disputes
+from sandbox.psp.downtimes import BadDowntimes, Downtimes
 from sandbox.psp.edge import Answer, BadField, Edge, Fields
 from sandbox.psp.faults import BadFaults, Faults
 from sandbox.psp.instruments import INSTRUMENTS, METHODS
 from sandbox.psp.pages import CustomerPages, safe_return_url
-from sandbox.psp.profiles import EDGE_FAULTS, OUTCOME_FAULTS, WEBHOOK_FAULTS
+from sandbox.psp.profiles import EDGE_FAULTS, OUTCOME_FAULTS, SETTLEMENTS, WEBHOOK_FAULTS
+from sandbox.psp.settlements import BadDiscrepancies, Fees, Line, Settlements, day_of
 from sandbox.psp.webhooks import Target, Webhooks
 
 MOST = 10_00_00_000_00  # ten crore rupees, in paise
@@ -41,21 +44,27 @@ class Psp(ABC):
     name: ClassVar[str]
     captures_at_once: ClassVar[frozenset[str]] = frozenset()
     authorises_late: ClassVar[bool] = False
+    has_disputes: ClassVar[bool] = False
     without_faults: ClassVar[frozenset[str]] = frozenset()
     webhook_spread_ms: ClassVar[tuple[int, int]]
+    fees: ClassVar[Fees] = {"*": (200, 0)}
 
     def __init__(self, *, data: Path, target: Target | None, api_key: str) -> None:
         self.api_key = api_key
         self.books = Books(data / f"{self.name}.sqlite3")
         manners = EDGE_FAULTS | OUTCOME_FAULTS | WEBHOOK_FAULTS
         self.faults = Faults(self.books, manners - self.without_faults)
+        self.downtimes = Downtimes(self.books)
         self.webhooks = Webhooks(self.books, self.faults, target, self.sign, self.webhook_spread_ms)
+        self.disputes = Disputes(self.books, self._tell_dispute)
+        self.settlements = Settlements(self.name, self.books, self.fees)
         self.desk = Desk(
             self.books,
             self.faults,
             self._emit,
             captures_at_once=self.captures_at_once,
             authorises_late=self.authorises_late,
+            disputed=self.disputes.is_open,
         )
         self.edge = Edge(self.faults, self.webhooks, self.refusal)
         self._clock_woken = asyncio.Event()
@@ -70,6 +79,12 @@ class Psp(ABC):
         self, kind: str, payment: Payment, refund: Refund | None, event_id: str
     ) -> Mapping[str, Any] | None:
         """The webhook that tells of a deed, or nothing where this PSP does not tell it."""
+
+    def dispute_event(
+        self, dispute: Dispute, payment: Payment, event_id: str
+    ) -> Mapping[str, Any] | None:
+        """The webhook that tells of a dispute; a PSP without disputes tells none."""
+        return None
 
     @abstractmethod
     def false_event(self, payment: Payment, event_id: str) -> Mapping[str, Any]:
@@ -93,7 +108,13 @@ class Psp(ABC):
 
     def _emit(self, kind: str, payment: Payment, refund: Refund | None) -> None:
         event_id = f"evt_{secrets.token_hex(10)}"
-        event = self.event(kind, payment, refund, event_id)
+        self._queue(event_id, self.event(kind, payment, refund, event_id), payment)
+
+    def _tell_dispute(self, dispute: Dispute, payment: Payment) -> None:
+        event_id = f"evt_{secrets.token_hex(10)}"
+        self._queue(event_id, self.dispute_event(dispute, payment, event_id), payment)
+
+    def _queue(self, event_id: str, event: Mapping[str, Any] | None, payment: Payment) -> None:
         if event is not None:
             forgery = self.false_event(payment, f"forged_{event_id}")
             self.webhooks.queue(
@@ -133,7 +154,15 @@ class Psp(ABC):
         controls = [
             Route("/healthz", self._health),
             Route("/_sandbox/faults", self._set_faults, methods=["GET", "POST"]),
+            Route("/_sandbox/downtimes", self._announce, methods=["POST"]),
+            Route("/_sandbox/settlements", self._distort_settlements, methods=["POST"]),
             Route("/_sandbox/books", self._show_books),
+            Route("/_sandbox/lapse", self._lapse, methods=["POST"]),
+            *(
+                Route(path, self._dispute, methods=["POST"])
+                for path in ("/_sandbox/disputes", "/_sandbox/disputes/{id}")
+                if self.has_disputes
+            ),
             Route("/_sandbox/quiesce", self._quiesce, methods=["POST"]),
         ]
         return Starlette(
@@ -193,6 +222,64 @@ class Psp(ABC):
                 return Answer(400, {"error": str(error)}).response()
         return Answer(200, self.faults.describe()).response()
 
+    async def _announce(self, request: Request) -> Response:
+        try:
+            wanted = orjson.loads(await request.body())
+            if not isinstance(wanted, dict):
+                raise BadDowntimes("the body must be a JSON object")
+            self.downtimes.announce(wanted)
+        except (BadDowntimes, orjson.JSONDecodeError) as error:
+            return Answer(400, {"error": str(error)}).response()
+        return Answer(200, {"downtimes": len(self.downtimes.announced())}).response()
+
+    async def _dispute(self, request: Request) -> Response:
+        try:
+            wanted = orjson.loads(await request.body())
+            if not isinstance(wanted, dict):
+                raise BadDispute("the body must be a JSON object")
+            with self.books.transaction():
+                ref = request.path_params.get("id")
+                dispute = (
+                    self.disputes.close(ref, str(wanted.get("outcome")))
+                    if ref
+                    else self.disputes.open(wanted)
+                )
+        except (BadDispute, orjson.JSONDecodeError) as error:
+            return Answer(400, {"error": str(error)}).response()
+        await self.webhooks.deliver_early()
+        shown = {"id": dispute.id, "amount": dispute.amount, "outcome": dispute.outcome}
+        return Answer(200, shown).response()
+
+    async def settlement_report(
+        self, request: Request, show: Callable[[list[Line]], Mapping[str, Any]]
+    ) -> Response:
+        """The report of `?day=`, as `show` words it; its faults are those of `settlements`."""
+        day = day_of(request.query_params.get("day"))
+        if day is None:
+            raise BadField("day", "name the day as YYYY-MM-DD, as in ?day=2026-11-22")
+        return await self.edge.call(
+            SETTLEMENTS, str(day), lambda _: Answer(200, show(self.settlements.of_day(day)))
+        )
+
+    async def _distort_settlements(self, request: Request) -> Response:
+        try:
+            wanted = orjson.loads(await request.body())
+            if not isinstance(wanted, dict):
+                raise BadDiscrepancies("the body must be a JSON object")
+            self.settlements.distort(wanted)
+        except (BadDiscrepancies, orjson.JSONDecodeError) as error:
+            return Answer(400, {"error": str(error)}).response()
+        return Answer(200, wanted).response()
+
+    async def _lapse(self, request: Request) -> Response:
+        """Let authorisations lapse now that would lapse after days."""
+        merchant_ref = (await Fields.of(request)).text("merchant_ref")
+        with self.books.transaction():
+            held = [one for one in self.books.payments(merchant_ref) if one.status in HOLDING]
+            for payment in held:
+                self.desk.void(payment)
+        return Answer(200, {"lapsed": len(held)}).response()
+
     async def _show_books(self, request: Request) -> Response:
         counts = self.books.movement_counts()
         rows = [
@@ -206,6 +293,7 @@ class Psp(ABC):
                 "authorised": payment.authorised,
                 "captured": payment.captured,
                 "refunded": payment.refunded,
+                "charged_back": payment.charged_back,
                 "movements": counts.get(payment.id, 0),
             }
             for payment in self.books.payments()

@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 
 class Movement(StrEnum):
-    """One deed in the books; AUTHORISE, LATE_AUTHORISE, CAPTURE and REFUND move totals."""
+    """One deed in the books; those that hold, take or return money move totals."""
 
     OPEN = "open"
     AUTHORISE = "authorise"
@@ -31,6 +31,7 @@ class Movement(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    CHARGEBACK = "chargeback"
     FAIL = "fail"
     EXPIRE = "expire"
 
@@ -51,6 +52,7 @@ class Payment:
     authorised: int
     captured: int
     refunded: int
+    charged_back: int
     created_at: int
     updated_at: int
     expires_at: int
@@ -73,7 +75,7 @@ CREATE TABLE IF NOT EXISTS payments (
   currency TEXT NOT NULL, method TEXT NOT NULL, instrument TEXT NOT NULL, return_url TEXT,
   status TEXT NOT NULL, error TEXT,
   authorised INTEGER NOT NULL DEFAULT 0, captured INTEGER NOT NULL DEFAULT 0,
-  refunded INTEGER NOT NULL DEFAULT 0,
+  refunded INTEGER NOT NULL DEFAULT 0, charged_back INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
   CHECK (0 <= refunded AND refunded <= captured AND captured <= authorised
          AND authorised <= amount)
@@ -85,12 +87,14 @@ CREATE TABLE IF NOT EXISTS movements (
   amount INTEGER NOT NULL CHECK (amount >= 0)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS movements_by_payment ON movements (payment);
-CREATE TRIGGER IF NOT EXISTS movements_post AFTER INSERT ON movements BEGIN
+DROP TRIGGER IF EXISTS movements_post;
+CREATE TRIGGER movements_post AFTER INSERT ON movements BEGIN
   UPDATE payments SET
     authorised = authorised
       + iif(new.kind IN ('authorise', 'late_authorise'), new.amount, 0),
     captured = captured + iif(new.kind = 'capture', new.amount, 0),
-    refunded = refunded + iif(new.kind = 'refund', new.amount, 0)
+    refunded = refunded + iif(new.kind = 'refund', new.amount, 0),
+    charged_back = charged_back + iif(new.kind = 'chargeback', new.amount, 0)
   WHERE id = new.payment;
 END;
 CREATE TRIGGER IF NOT EXISTS movements_no_update BEFORE UPDATE ON movements BEGIN
@@ -152,7 +156,16 @@ class Books:
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
         )
         self.db.executescript(SCHEMA)
+        self._add_what_is_new()
         self.on_timer_set: Callable[[], None] = lambda: None
+
+    def _add_what_is_new(self) -> None:
+        # A file of an earlier release has its payments without this column.
+        columns = {row["name"] for row in self.db.execute("PRAGMA table_info(payments)")}
+        if "charged_back" not in columns:
+            self.db.execute(
+                "ALTER TABLE payments ADD COLUMN charged_back INTEGER NOT NULL DEFAULT 0"
+            )
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded into it."""

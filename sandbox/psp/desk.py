@@ -71,8 +71,10 @@ class Desk:
         *,
         captures_at_once: frozenset[str],
         authorises_late: bool,
+        disputed: Callable[[str], bool],
     ) -> None:
         self.books = books
+        self._disputed = disputed
         self._faults = faults
         self._emit = emit
         self._captures_at_once = captures_at_once
@@ -115,6 +117,7 @@ class Desk:
             authorised=0,
             captured=0,
             refunded=0,
+            charged_back=0,
             created_at=now,
             updated_at=now,
             expires_at=now + order.expires_in * 1000,
@@ -186,7 +189,9 @@ class Desk:
         """Give captured money back; Refused beyond what was taken and not given back yet."""
         if payment.status not in TAKEN:
             raise Refused("not_captured", payment)
-        if amount > payment.captured - payment.refunded:
+        if self._disputed(payment.id):
+            raise Refused("payment_disputed", payment)
+        if amount > payment.captured - payment.refunded - payment.charged_back:
             raise Refused("amount_too_large", payment)
         refund = Refund(
             id=f"rfd_{secrets.token_hex(10)}",

@@ -2,7 +2,8 @@
 
 AUTHORISE, CAPTURE, VOID, REFUND = "authorise", "capture", "void", "refund"
 FIND, FIND_REFUND, WEBHOOK = "find", "find_refund", "webhook"
-OPERATIONS = (AUTHORISE, CAPTURE, VOID, REFUND, FIND, FIND_REFUND, WEBHOOK)
+SETTLEMENTS = "settlements"
+OPERATIONS = (AUTHORISE, CAPTURE, VOID, REFUND, FIND, FIND_REFUND, SETTLEMENTS, WEBHOOK)
 
 EDGE_FAULTS = frozenset(
     {
@@ -81,7 +82,12 @@ PROFILES: dict[str, tuple[Row, ...]] = {
             for operation in (CAPTURE, VOID, REFUND)
             for fault, of in _HEAVY_WRITE
         ),
-        *((operation, fault, of) for operation in (FIND, FIND_REFUND) for fault, of in _HEAVY_READ),
+        *(
+            (operation, fault, of)
+            for operation in (FIND, FIND_REFUND, SETTLEMENTS)
+            for fault, of in _HEAVY_READ
+            if (operation, fault) != (SETTLEMENTS, "stale_listing")
+        ),
         (WEBHOOK, "lost", 120),
         (WEBHOOK, "doubled", 100),
         (WEBHOOK, "late", 80),

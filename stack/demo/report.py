@@ -37,6 +37,7 @@ def as_json(day: Day) -> dict[str, Any]:
         "sold_paise": day.books.sold_paise,
         "refunded_paise": day.books.refunded_paise,
         "refusals": dict(_refusals(day)),
+        "returns": dict(day.returns),
         "customers": day.customers,
         "duration_s": round(day.seconds, 1),
         "seed": day.wishes.seed,
@@ -86,6 +87,8 @@ def _sales(day: Day, states: Counter[str]) -> Iterator[tuple[str, int, str]]:
     yield "compensated", books.compensated, "sagas that undid all they had done"
     given_back = f"{Money(books.refunded_paise).in_rupees()} refunded in all"
     yield "late, returned", books.late_returned, given_back
+    for code, count in day.returns.most_common():
+        yield ("disputed" if code == "disputes" else f"refund: {code}"), count, ""
 
 
 def _columns(rows: Iterator[tuple[str, int, str]]) -> Iterator[str]:

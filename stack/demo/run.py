@@ -24,6 +24,7 @@ from stack.demo.customers import UNSOLD, Customer, Outcome
 from stack.demo.edge import Edge, client
 from stack.demo.house import House, open_house
 from stack.demo.plan import Plan, customers_for, plans
+from stack.demo.returns import Returns
 from stack.demo.shelf import look_around
 from stack.demo.show import Show
 from stack.errors import StackError
@@ -70,6 +71,7 @@ class Day:
     killed: Counter[str]
     restarts: dict[str, int]
     retries: Counter[str] = field(default_factory=Counter)
+    returns: Counter[str] = field(default_factory=Counter)
 
 
 async def run(wishes: Wishes, show: Show) -> Day:
@@ -106,7 +108,8 @@ async def live(house: House, wishes: Wishes, show: Show) -> Day:
         planned = plans(wishes.seed, wishes.orders, number, shelf)
         await _set_faults(at, wishes)
         killed: Counter[str] = Counter()
-        outcomes = await _sell(house, wishes, show, crowd, clerk, planned, killed)
+        returns = Returns(clerk, at, wishes.seed)
+        outcomes = await _sell(house, wishes, show, crowd, returns, planned, killed)
         notes = await _rest(house, at, show)
         await _end_faults(at)
         for outcome in outcomes:
@@ -125,6 +128,7 @@ async def live(house: House, wishes: Wishes, show: Show) -> Day:
         killed=killed,
         restarts={one["name"]: one["restarts"] for one in house.parts() if one["restarts"]},
         retries=edge.retries,
+        returns=returns.counts,
     )
 
 
@@ -183,7 +187,7 @@ async def _sell(
     wishes: Wishes,
     show: Show,
     crowd: Sequence[Customer],
-    clerk: Customer,
+    returns: Returns,
     planned: Sequence[Plan],
     killed: Counter[str],
 ) -> list[Outcome]:
@@ -194,16 +198,18 @@ async def _sell(
         outcomes = []
         for plan in mine:
             outcomes.append(await customer.buy(plan, wishes.seed))
+            returns.consider(outcomes[-1])
             show.advance(outcomes[-1].state)
         return outcomes
 
-    beside = [asyncio.create_task(agent.review(clerk))]
+    beside = [asyncio.create_task(agent.review(returns.clerk))]
     if wishes.victim is not None:
         killing = chaos.kill_parts(house, wishes.victim, wishes.seed, killed)
         beside.append(asyncio.create_task(killing))
     show.begin("selling", len(planned))
     try:
         bought = await asyncio.gather(*map(shop, crowd))
+        await returns.finish()
     finally:
         show.end()
         for task in beside:

@@ -42,7 +42,7 @@ _BOOKS = sql(
     """
     CREATE TEMPORARY TABLE psp_books (
         psp text, id text, merchant_ref text, order_id text, status text, currency text,
-        amount bigint, authorised bigint, captured bigint, refunded bigint
+        amount bigint, authorised bigint, captured bigint, refunded bigint, charged_back bigint
     ) ON COMMIT DROP
     """
 )
@@ -50,16 +50,16 @@ _ENTER = sql(
     """
     INSERT INTO psp_books
     SELECT :psp, id, merchant_ref, left(merchant_ref, 26), status, currency, amount, authorised,
-           captured, refunded
+           captured, refunded, coalesce(charged_back, 0)
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
         id text, merchant_ref text, status text, currency text, amount bigint,
-        authorised bigint, captured bigint, refunded bigint)
+        authorised bigint, captured bigint, refunded bigint, charged_back bigint)
     """
 )
 _QUERIES: Final[Mapping[str, str]] = {
     "open_orders": f"""
         SELECT order_id FROM sagas
-        WHERE kind IN ('checkout', 'payment') AND order_id IS NOT NULL
+        WHERE kind IN ('checkout', 'payment', 'refund') AND order_id IS NOT NULL
           AND (ended_at IS NULL OR ended_at >= {_SINCE})
         UNION SELECT id FROM orders WHERE updated_at >= {_SINCE}
     """,  # noqa: S608 - texts of this module
@@ -68,7 +68,12 @@ _QUERIES: Final[Mapping[str, str]] = {
         WHERE kind = 'late-payment' AND (ended_at IS NULL OR ended_at >= {_SINCE})
     """,  # noqa: S608
     "sold": """
-        SELECT id, total_paise, payment_method FROM orders
+        SELECT id, payment_method, total_paise
+                   - (SELECT coalesce(sum(amount_paise), 0) FROM refunds
+                      WHERE order_id = orders.id AND kind = 'REQUESTED' AND state = 'DONE')
+                   - (SELECT coalesce(sum(amount_paise), 0) FROM disputes
+                      WHERE order_id = orders.id AND state = 'LOST') AS owed_paise
+        FROM orders
         WHERE state IN ('CONFIRMED', 'SHIPPED', 'DELIVERED', 'RETURN_REQUESTED')
           AND id NOT IN (SELECT order_id FROM open_orders)
     """,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from db.repositories.settlements import CURRENT
 from stack.invariants.evidence import Evidence
 from stack.invariants.finding import Finding
 from stack.invariants.rules import Rule, broken
@@ -11,12 +12,18 @@ _SETTLED = "order_id NOT IN (SELECT order_id FROM open_orders)"
 _UNWATCHED = "NOT IN (SELECT attempt_id FROM watched_attempts)"
 _PSP_LINES = """
     SELECT substr(account, 5) AS psp, attempt_id, order_id,
-           coalesce(sum(amount_paise) FILTER (WHERE amount_paise > 0), 0) AS captured,
-           coalesce(-sum(amount_paise) FILTER (WHERE amount_paise < 0), 0) AS refunded
-    FROM ledger_entries WHERE account LIKE 'psp:%' GROUP BY account, attempt_id, order_id
+           coalesce(sum(amount_paise) FILTER (WHERE kind IN ('CAPTURE', 'LATE_CAPTURE')), 0)
+               AS captured,
+           coalesce(-sum(amount_paise) FILTER (WHERE kind NOT IN ('CAPTURE', 'LATE_CAPTURE')), 0)
+               AS refunded
+    FROM ledger_entries
+    WHERE account LIKE 'psp:%'
+      AND kind IN ('CAPTURE', 'LATE_CAPTURE', 'REFUND', 'CHARGEBACK', 'CHARGEBACK_REVERSAL')
+    GROUP BY account, attempt_id, order_id
 """
 _PSP_SUMS = """
-    SELECT psp, merchant_ref, order_id, sum(captured) AS captured, sum(refunded) AS refunded
+    SELECT psp, merchant_ref, order_id, sum(captured) AS captured,
+           sum(refunded + charged_back) AS refunded
     FROM psp_books GROUP BY psp, merchant_ref, order_id
 """
 
@@ -87,10 +94,11 @@ RULES: Final = (
         "the attempt's totals are not those of its ledger lines (net paise)",
         f"""
         SELECT attempt.id AS subject, coalesce(line.captured - line.refunded, 0) AS expected,
-               attempt.captured_paise - attempt.refunded_paise AS found
+               attempt.captured_paise - attempt.refunded_paise - attempt.charged_back_paise
+                   AS found
         FROM payment_attempts AS attempt
         LEFT JOIN ({_PSP_LINES}) AS line ON line.attempt_id = attempt.id
-        WHERE attempt.captured_paise - attempt.refunded_paise
+        WHERE attempt.captured_paise - attempt.refunded_paise - attempt.charged_back_paise
             <> coalesce(line.captured - line.refunded, 0)
         """,  # noqa: S608
     ),
@@ -104,23 +112,38 @@ RULES: Final = (
     Rule(
         "by our ledger, what was taken or is due for this sold order is not its price (paise)",
         """
-        SELECT sold.id AS subject, sold.total_paise AS expected, coalesce(taken.paise, 0) AS found
+        SELECT sold.id AS subject, sold.owed_paise AS expected, coalesce(taken.paise, 0) AS found
         FROM sold
-        LEFT JOIN (SELECT order_id, sum(amount_paise) AS paise FROM ledger_entries
-                   WHERE account LIKE 'psp:%' OR account = 'cod:due' GROUP BY order_id) AS taken
+        LEFT JOIN (SELECT order_id, -sum(amount_paise) AS paise FROM ledger_entries
+                   WHERE account LIKE 'order:%' GROUP BY order_id) AS taken
             ON taken.order_id = sold.id
-        WHERE coalesce(taken.paise, 0) <> sold.total_paise
+        WHERE coalesce(taken.paise, 0) <> sold.owed_paise
         """,
     ),
     Rule(
         "by the PSPs' books, what was taken for this sold order is not its price (paise)",
         """
-        SELECT sold.id AS subject, sold.total_paise AS expected, coalesce(taken.paise, 0) AS found
+        SELECT sold.id AS subject, sold.owed_paise AS expected, coalesce(taken.paise, 0) AS found
         FROM sold
-        LEFT JOIN (SELECT order_id, sum(captured - refunded) AS paise FROM psp_books
-                   GROUP BY order_id) AS taken ON taken.order_id = sold.id
-        WHERE sold.payment_method <> 'COD' AND coalesce(taken.paise, 0) <> sold.total_paise
+        LEFT JOIN (SELECT order_id, sum(captured - refunded - charged_back) AS paise
+                   FROM psp_books GROUP BY order_id) AS taken ON taken.order_id = sold.id
+        WHERE sold.payment_method <> 'COD' AND coalesce(taken.paise, 0) <> sold.owed_paise
         """,
+    ),
+    Rule(
+        "what is booked as paid out to our bank is not what the provider's lines say (paise)",
+        f"""
+        SELECT coalesce(told.name, booked.name) || ' ' || currency AS subject,
+               coalesce(told.paise, 0) AS expected, coalesce(booked.paise, 0) AS found
+        FROM (SELECT regexp_replace(provider, '^carrier:', '') AS name, currency,
+                     sum(net_paise) AS paise
+              FROM settlement_lines AS line WHERE NOT on_hold AND {CURRENT} GROUP BY 1, 2) AS told
+        FULL JOIN (SELECT substr(account, 6) AS name, currency, sum(amount_paise) AS paise
+                   FROM ledger_entries
+                   WHERE account LIKE 'bank:%' AND kind = 'SETTLEMENT' GROUP BY 1, 2) AS booked
+            USING (name, currency)
+        WHERE coalesce(told.paise, 0) <> coalesce(booked.paise, 0)
+        """,  # noqa: S608
     ),
 )
 

@@ -24,6 +24,8 @@ LONGEST_STEP: Final = timedelta(seconds=200)
 JUST_STARTED: Final = timedelta(seconds=30)
 TASK_ATTEMPTS: Final = 3
 SIDE_BY_SIDE: Final = 20
+# They begin by the clock, at rest too, and move no order's money.
+BY_THE_CLOCK: Final = "reconciliation:"
 OPEN: Final = "ExecutionStatus = 'Running' AND SagaKind IS NOT NULL"
 BROKEN_OFF: Final = (
     "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut') "
@@ -131,7 +133,7 @@ async def findings(evidence: Evidence, runbooks: Path = RUNBOOKS) -> list[Findin
 def _at_work(saga_id: str, state: str, silent: timedelta, evidence: Evidence) -> list[Finding]:
     if state not in ("RUNNING", "COMPENSATING"):
         return []
-    if not evidence.at_rest and silent < LONGEST_STEP:
+    if not _at_rest(evidence, saga_id) and silent < LONGEST_STEP:
         return []
     found = f"{state}, silent for {silent.total_seconds():.0f} s"
     return [_finding(saga_id, "the saga is at work and gets nowhere", "an end or a wait", found)]
@@ -174,13 +176,17 @@ async def _not_running(
 async def _unrecorded(evidence: Evidence, running: dict[str, datetime]) -> list[Finding]:
     rows = await fetch(evidence.session, _KNOWN, ids=list(running))
     states = {row["id"]: row["state"] for row in rows}
-    excused = timedelta() if evidence.at_rest else JUST_STARTED
     now = datetime.now(UTC)
     return [
         _finding(saga_id, "the saga runs and is on no list of ours", "a record", "none")
         for saga_id, started in sorted(running.items())
-        if saga_id not in states and now - started > excused
+        if saga_id not in states and (_at_rest(evidence, saga_id) or now - started > JUST_STARTED)
     ]
+
+
+def _at_rest(evidence: Evidence, saga_id: str) -> bool:
+    """Whether nothing excuses a saga for being at work."""
+    return evidence.at_rest and not saga_id.startswith(BY_THE_CLOCK)
 
 
 async def _failing(evidence: Evidence, saga_id: str) -> Finding | None:

@@ -47,11 +47,12 @@ RULES: Final = (
         LEFT JOIN payments AS payment ON payment.order_id = sold.id
         LEFT JOIN payment_attempts AS attempt
             ON attempt.order_id = sold.id AND attempt.captured_paise > attempt.refunded_paise
-        WHERE sold.total_paise > 0
+        WHERE sold.owed_paise > 0
         GROUP BY sold.id, sold.payment_method, payment.state
         HAVING NOT coalesce(CASE WHEN sold.payment_method = 'COD'
             THEN payment.state IN ('COD_DUE', 'COD_COLLECTED', 'COD_REMITTED')
-            ELSE payment.state = 'CAPTURED' AND count(attempt.id) = 1 END, false)
+            ELSE payment.state IN ('CAPTURED', 'PARTIALLY_REFUNDED', 'DISPUTED')
+                AND count(attempt.id) = 1 END, false)
         """,
     ),
 )

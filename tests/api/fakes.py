@@ -10,6 +10,7 @@ from domain.orders import OrderState
 from saga import CancelRequest, CancelVerdict, Resolution, Resolved, TimelineView
 from workflows.contracts.checkout import CheckoutAnswer, PlaceOrder
 from workflows.contracts.payments import PSPEvent
+from workflows.contracts.refunds import RefundAnswer, RequestRefund
 
 Placing = Callable[[PlaceOrder], Awaitable[CheckoutAnswer | None]]
 
@@ -20,6 +21,9 @@ class FakeEngine:
     def __init__(self) -> None:
         self.placing: Placing = confirmed
         self.ended_with: CheckoutAnswer | None = None
+        self.refunding: RefundAnswer | Exception | None = None
+        self.refund_ended_with: RefundAnswer | None = None
+        self.refunds: list[RequestRefund] = []
         self.verdict: CancelVerdict | Exception | None = CancelVerdict.CANCELLED
         self.view: TimelineView | Exception = SagaUnknown()
         self.resolved: Resolved | Exception = Resolved(accepted=True, message="RETRY accepted")
@@ -40,6 +44,15 @@ class FakeEngine:
 
     async def placed(self, order_id: str) -> CheckoutAnswer | None:
         return self.ended_with
+
+    async def refund(self, request: RequestRefund, within: float) -> RefundAnswer | None:
+        self.refunds.append(request)
+        if isinstance(self.refunding, Exception):
+            raise self.refunding
+        return self.refunding
+
+    async def refunded(self, refund: str) -> RefundAnswer | None:
+        return self.refund_ended_with
 
     async def cancel(
         self, order_id: str, request: CancelRequest, within: float

@@ -11,12 +11,12 @@ from sqlalchemy import text
 
 from db import models
 from db.ids import new_ulid, stable_ulid
-from db.repositories import orders, stock, users
+from db.repositories import orders, payments, stock, users
 from db.session import Database
 from db.vocabulary import Role
 from domain.gst import TaxClass
 from domain.money import Money
-from domain.payments import PaymentMethod
+from domain.payments import PaymentMethod, PaymentState
 from domain.pricing import PriceLine, price_order
 
 _THEN = datetime(2026, 5, 4, 6, 30, tzinfo=UTC)
@@ -162,3 +162,20 @@ def forged(token: str, **claims: str) -> str:
     """The token with another signature."""
     head, body, _ = token.split(".")
     return f"{head}.{body}.{base64.urlsafe_b64encode(b'x' * 32).decode().rstrip('=')}"
+
+
+async def sold_order(db: Database) -> str:
+    """A confirmed order of 599 rupees, taken by its one attempt."""
+    order_id = await written_order(db, confirmed_at=_THEN, state="CONFIRMED")
+    async with db.unit_of_work() as session:
+        await payments.open_payment(session, payments.NewPayment(
+            id=f"p-{order_id}", order_id=order_id, method=PaymentMethod.CARD, amount_paise=599_00,
+        ))  # fmt: skip
+        await payments.add_attempt(session, payments.NewAttempt(
+            id=f"{order_id}-1", payment_id=f"p-{order_id}", order_id=order_id, seq=1,
+            psp="alphapay", amount_paise=599_00, merchant_ref=f"{order_id}-1",
+        ))  # fmt: skip
+        await payments.change_attempt(session, f"{order_id}-1", payments.AttemptChange(
+            state=PaymentState.CAPTURED, captured_paise=599_00,
+        ))  # fmt: skip
+    return order_id

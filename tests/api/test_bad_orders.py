@@ -10,7 +10,7 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from api.schemas.orders import has_card_number
+from api.schemas.cards import has_card_number
 from db.ids import new_ulid
 from db.session import Database
 from tests.api import shop

@@ -22,9 +22,15 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/users/me/addresses": {
         "name": "A", "line1": "1", "city": "B", "pincode": "560001", "phone": "9800000001",
     },
+    "POST /v1/users/me/instruments": {
+        "method": "CARD", "psp": "alphapay", "token": "tok_ok", "label": "Visa",
+    },
     "POST /v1/orders": shop.order_body(coupon="TEN", device_id="d", expected_total_paise=1),
+    "POST /v1/orders/{order_id}/refunds": {"amount_paise": 100, "reason": "broken"},
     "POST /v1/orders/{order_id}/cancel": {"reason": "why"},
     "POST /v1/sagas/{saga_id}/resolve": {"step": "s", "action": "SKIP", "note": "n", "result": 1},
+    "POST /v1/admin/reconciliation/cases/{case_id}/notes": {"note": "n", "take": True},
+    "POST /v1/admin/reconciliation/cases/{case_id}/resolve": {"state": "EXPLAINED", "note": "n"},
     "POST /v1/payments/webhook/{provider}": {},
 }  # fmt: skip
 

@@ -124,6 +124,14 @@ FORGERIES = (
         ("UPDATE orders SET total_paise = total_paise + 1 WHERE id = {sold}",),
     ),
     Forgery(
+        1,
+        "what is booked as paid out to our bank",
+        (
+            line("psp:alphapay", -7, kind="SETTLEMENT", order="NULL"),
+            line("bank:alphapay", 7, kind="SETTLEMENT", order="NULL"),
+        ),
+    ),
+    Forgery(
         2,
         "the level is not the fold of its entries",
         ("UPDATE stock_levels SET on_hand = on_hand + 1 WHERE {level}",),

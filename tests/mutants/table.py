@@ -10,6 +10,7 @@ _DISASTERS = f"{_CHECKOUT}test_disasters.py::test_"
 _FAILOVER = f"{_CHECKOUT}test_failover.py::test_"
 _GUARDS = f"{_CHECKOUT}test_guards.py::test_"
 _PARKED = f"{_CHECKOUT}test_parked.py::test_"
+_REFUNDS = f"{_CHECKOUT}test_refunds.py::test_"
 _REFUSED = f"{_CHECKOUT}test_refused.py::test_"
 _UNKNOWN = f"{_CHECKOUT}test_unknown.py::test_"
 
@@ -272,4 +273,52 @@ ORDER = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*UNDOS, *KEYS, *UNKNOWNS, *GUARDS, *ORDER)
+REFUNDS = (
+    Mutant(
+        takes_away="a refund is asked for under one key",
+        file="activities/payments/refunding.py",
+        old="money, key=_request_key(refund))\n        return await",
+        new=f"money, key={_FRESH})\n        return await",
+        tests=(f"{_REFUNDS}the_answer_is_lost_and_the_money_goes_once",),
+    ),
+    Mutant(
+        takes_away="a refund that was refused for good is followed by a new request",
+        file="activities/payments/refunding.py",
+        old="            await refunds.refused(session, refund)\n",
+        new="            pass\n",
+        tests=(f"{_REFUNDS}a_refund_races_a_dispute_and_asks_a_person",),
+    ),
+    Mutant(
+        takes_away="a disputed payment is not refunded",
+        file="activities/payments/refunding.py",
+        old="        if await refunds.disputed(session, attempt.id):\n",
+        new="        if False:\n",
+        tests=(f"{_REFUNDS}a_dispute_forbids_a_refund_until_it_is_won",),
+    ),
+    Mutant(
+        takes_away="a refund adds to those before it",
+        file="activities/payments/books.py",
+        old="refunded=held.refunded + paise)",
+        new="refunded=paise)",
+        tests=(f"{_REFUNDS}in_parts_and_never_more_than_was_taken",),
+    ),
+    Mutant(
+        takes_away="money that is set aside and never paid is free again",
+        file="activities/payments/refunding.py",
+        old="            await refunds.settle(session, refund.refund_key, RefundState.FAILED)\n\n"
+        "        await once_only",
+        new="            pass\n\n        await once_only",
+        tests=(f"{_REFUNDS}a_refund_that_is_settled_by_hand_is_closed",),
+    ),
+    Mutant(
+        takes_away="a 404 by anybody but the PSP is no proof",
+        file="activities/payments/psp/dialect.py",
+        old="            and self.failure(answer).code == self.missing\n",
+        new="",
+        tests=(
+            "tests/unit/psp/test_port.py::test_a_404_of_a_gateway_on_the_way_does_not_say_not_found",
+        ),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*UNDOS, *KEYS, *UNKNOWNS, *GUARDS, *ORDER, *REFUNDS)

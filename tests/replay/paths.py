@@ -10,25 +10,32 @@ from tests.integration.checkout import (
     test_disasters,
     test_failover,
     test_parked,
+    test_refunds,
     test_refused,
     test_sold,
     test_unknown,
 )
 from tests.integration.checkout.orders import PSPS
 from tests.integration.checkout.side_by_side import Story
+from tests.integration.reconciliation import test_saga
 
 ALPHA, BETA = PSPS
 CHECKOUT, PAYMENT, WATCH = "CheckoutSaga", "PaymentSaga", "LatePaymentWatch"
+REFUND = "RefundSaga"
 SWEEP = "sweep-reservations"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A test, its parameters, and the workflow types whose histories show the path."""
+    """A test, its parameters, and the workflow types whose histories show the path.
+
+    `refund` is what the test calls the refund whose saga is shown.
+    """
 
     story: Story
     shows: tuple[str, ...] = (CHECKOUT,)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    refund: str = ""
 
 
 _AT_ALPHA = {"psp": ALPHA}
@@ -87,10 +94,43 @@ PATHS: Mapping[str, Path] = {
     "not-committed": Path(test_parked.test_goods_that_are_gone_after_the_sale),
     "not-committed-mended": Path(test_parked.test_goods_that_are_found_again),
     "void-refused": Path(test_parked.test_a_void_that_is_refused),
+    "refund-alphapay": Path(test_refunds.test_all_of_it, (REFUND,), _AT_ALPHA, "all"),
+    "refund-parts": Path(
+        test_refunds.test_in_parts_and_never_more_than_was_taken, (REFUND,), refund="more"
+    ),
+    "dispute-race": Path(
+        test_refunds.test_a_refund_races_a_dispute_and_asks_a_person, (REFUND,), refund="race"
+    ),
+    "refund-by-hand": Path(
+        test_refunds.test_a_refund_that_is_settled_by_hand_is_closed, (REFUND,), refund="by-hand"
+    ),
     SWEEP: Path(test_disasters.test_the_sweeper, (SWEEP,)),
+}
+
+
+RECONCILIATION, RECONCILIATION_DUE = "ReconciliationSaga", "reconciliation-due"
+# Reconciliation has a stage of its own: the test that plays each, by the name of its history.
+# `python -m tests.replay.record_reconciliation` saves them.
+RECONCILED: Mapping[str, tuple[Story, str]] = {
+    "settled": (test_saga.test_a_day_is_read_compared_and_booked, RECONCILIATION),
+    "again-2": (test_saga.test_a_second_round_changes_nothing, RECONCILIATION),
+    "waited": (test_saga.test_a_report_that_is_late_is_waited_for, RECONCILIATION),
+    "parked": (test_saga.test_a_report_that_never_comes_asks_a_person, RECONCILIATION),
+    "skipped": (
+        test_saga.test_a_report_that_waiting_does_not_mend_is_asked_after_at_once,
+        RECONCILIATION,
+    ),
+    "stopped": (test_saga.test_a_comparison_that_fails_asks_a_person, RECONCILIATION),
+    "morning": (test_saga.test_the_schedule_starts_the_day_before_once, RECONCILIATION_DUE),
+    "morning-again": (test_saga.test_the_schedule_starts_the_day_before_once, RECONCILIATION_DUE),
+    "today-1": (
+        test_saga.test_the_schedule_of_the_present_day_starts_each_round,
+        RECONCILIATION_DUE,
+    ),
 }
 
 
 def files() -> set[str]:
     """The files that must be kept: one for each path and workflow that shows it."""
-    return {f"{shown}.{name}.json" for name, path in PATHS.items() for shown in path.shows}
+    kept = {f"{shown}.{name}.json" for name, path in PATHS.items() for shown in path.shows}
+    return kept | {f"{shown}.{name}.json" for name, (_, shown) in RECONCILED.items()}

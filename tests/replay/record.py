@@ -17,7 +17,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from tests.integration.checkout.market import Market, open_market
-from tests.replay.paths import CHECKOUT, PATHS, PAYMENT, SWEEP, WATCH
+from tests.replay.paths import CHECKOUT, PATHS, PAYMENT, REFUND, SWEEP, WATCH
 from tests.support import histories
 
 FOLDER = Path(__file__).parent / "histories"
@@ -66,6 +66,8 @@ async def _handle(market: Market, name: str, shown: str) -> WorkflowHandle[Any, 
         async for found in market.client.list_workflows(f"WorkflowType = '{SWEEP}'"):
             return market.client.get_workflow_handle(found.id)
     order = market.orders[name]
+    if shown == REFUND:
+        return order.refunding(PATHS[name].refund)
     return {CHECKOUT: order.checkout, PAYMENT: order.payment, WATCH: order.watch(1)}[shown]
 
 

@@ -95,6 +95,25 @@ class Sandbox:
             rows = (await client.get("/_sandbox/books")).json()["payments"]
         return [row for row in rows if row["merchant_ref"] == merchant_ref]
 
+    async def lapse(self, merchant_ref: str) -> None:
+        """Let an authorisation lapse, as it would after some days."""
+        async with self.client() as client:
+            answer = await client.post("/_sandbox/lapse", json={"merchant_ref": merchant_ref})
+        assert answer.json() == {"lapsed": 1}
+
+    async def dispute(self, merchant_ref: str, amount: int) -> str:
+        """Have the customer's bank dispute a captured payment; the dispute's id."""
+        async with self.client() as client:
+            wanted = {"merchant_ref": merchant_ref, "amount": amount}
+            answer = await client.post("/_sandbox/disputes", json=wanted)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    async def close_dispute(self, ref: str, outcome: str) -> None:
+        async with self.client() as client:
+            answer = await client.post(f"/_sandbox/disputes/{ref}", json={"outcome": outcome})
+        assert answer.status_code == 200, answer.text
+
     async def customer(self, ref: str, choice: str) -> httpx.Response:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as browser:
             return await browser.post(f"/pay/{ref}/{choice}")

@@ -79,6 +79,7 @@ def books(tmp_path: Path) -> Books:
             authorised=0,
             captured=0,
             refunded=0,
+            charged_back=0,
             created_at=1,
             updated_at=1,
             expires_at=2,
@@ -122,7 +123,7 @@ def test_the_file_itself_refuses_impossible_totals(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["gammapay", "--port", "0", "--data", "x"], "invalid choice: 'gammapay'"),
+        (["deltapay", "--port", "0", "--data", "x"], "invalid choice: 'deltapay'"),
         (["alphapay", "--port", "0", "--data", "x"], "an API key is needed"),
         (
             [

@@ -22,10 +22,16 @@ class CheckoutTimings(Contract):
 
 
 class PlaceOrder(Contract):
-    """The input of a checkout saga. IDs and tokens only: addresses stay in the database."""
+    """The input of a checkout saga. IDs and tokens only: addresses stay in the database.
+
+    A saved instrument is `bound_to` the PSP that made its token; `bin` and `bank` are for routing.
+    """
 
     order: OpenOrder
     instrument: str = ""
+    bound_to: str = ""
+    bin: str = ""
+    bank: str = ""
     device_id: str = ""
     timings: CheckoutTimings = CheckoutTimings()
 

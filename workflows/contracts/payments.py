@@ -27,7 +27,11 @@ class PaymentTimings(Contract):
 
 
 class PayOrder(Contract):
-    """The input of a payment saga. `instrument` is a PSP token, never a card number."""
+    """The input of a payment saga. `instrument` is a PSP token, never a card number.
+
+    `bin` (a card's first digits) and `bank` are for routing and reports; '' where not known.
+    `bound_to` names the only PSP that knows the token; '' where any of them may.
+    """
 
     order_id: str
     user_id: str
@@ -35,6 +39,9 @@ class PayOrder(Contract):
     currency: str
     method: PaymentMethod
     instrument: str = ""
+    bin: str = ""
+    bank: str = ""
+    bound_to: str = ""
     pincode: str
     timings: PaymentTimings = PaymentTimings()
 
@@ -74,6 +81,7 @@ class AuthoriseAttempt(Contract):
     reason: str
     expires_in: int
     three_ds: bool = False
+    bank: str = ""
 
 
 class NextAction(Contract):
@@ -150,27 +158,35 @@ _OUTWARD: dict[str, Any] = {"task_queue": PAYMENTS, "start_to_close": _CALL}
 # Authorise is sent once: what follows an unknown answer is the saga's decision.
 # Time in the queue counts too, so that a worker's death does not turn into an unknown at once.
 _SENT_ONCE = {**_OUTWARD, "schedule_to_close": timedelta(seconds=90), "retry": _ONCE}
-_LOOKED_UP = {**_OUTWARD, "schedule_to_close": timedelta(seconds=30), "retry": _PATIENT}
-_GIVEN_BACK = {**_OUTWARD, "schedule_to_close": timedelta(minutes=3), "retry": _PATIENT}
+LOOKED_UP: dict[str, Any] = {
+    **_OUTWARD,
+    "schedule_to_close": timedelta(seconds=30),
+    "retry": _PATIENT,
+}
+GIVEN_BACK: dict[str, Any] = {
+    **_OUTWARD,
+    "schedule_to_close": timedelta(minutes=3),
+    "retry": _PATIENT,
+}
 
 OPEN = activity_ref("payments.open", PayOrder, PaymentPlan, **TRANSACTION)
 ABANDON = activity_ref("payments.abandon", Undo[PayOrder, PaymentPlan], None, **TRANSACTION)
 AUTHORISE = activity_ref("payments.authorise", AuthoriseAttempt, AttemptResult, **_SENT_ONCE)
-FIND = activity_ref("payments.find", AuthoriseAttempt, Inquiry[AttemptResult], **_LOOKED_UP)
-LOOK = activity_ref("payments.look", AuthoriseAttempt, AttemptResult, **_LOOKED_UP)
-VOID = activity_ref("payments.void", Undo[AuthoriseAttempt, AttemptResult], None, **_GIVEN_BACK)
+FIND = activity_ref("payments.find", AuthoriseAttempt, Inquiry[AttemptResult], **LOOKED_UP)
+LOOK = activity_ref("payments.look", AuthoriseAttempt, AttemptResult, **LOOKED_UP)
+VOID = activity_ref("payments.void", Undo[AuthoriseAttempt, AttemptResult], None, **GIVEN_BACK)
 # Capturing again what is captured changes nothing at any PSP, so a lost worker is no riddle.
-CAPTURE = activity_ref("payments.capture", PaymentAuthorised, Captured, **_LOOKED_UP)
+CAPTURE = activity_ref("payments.capture", PaymentAuthorised, Captured, **LOOKED_UP)
 FIND_CAPTURE = activity_ref(
-    "payments.find_capture", PaymentAuthorised, Inquiry[Captured], **_LOOKED_UP
+    "payments.find_capture", PaymentAuthorised, Inquiry[Captured], **LOOKED_UP
 )
 FIND_PAYMENT = activity_ref(
-    "payments.find_payment", PayOrder, Inquiry[PaymentAuthorised], **_LOOKED_UP
+    "payments.find_payment", PayOrder, Inquiry[PaymentAuthorised], **LOOKED_UP
 )
 GIVE_BACK = activity_ref(
-    "payments.give_back", Undo[PayOrder, PaymentAuthorised], None, **_GIVEN_BACK
+    "payments.give_back", Undo[PayOrder, PaymentAuthorised], None, **GIVEN_BACK
 )
-RETURN_LATE = activity_ref("payments.return_late", AuthoriseAttempt, LateOutcome, **_GIVEN_BACK)
+RETURN_LATE = activity_ref("payments.return_late", AuthoriseAttempt, LateOutcome, **GIVEN_BACK)
 
 AUTHORISE_PAYMENT: WorkflowRef[PayOrder, PaymentAuthorised] = WorkflowRef(
     name="PaymentSaga",

@@ -14,6 +14,7 @@ from activities.payments.psp.port import (
     PSPCapabilities,
     RefundResult,
     RefundStatus,
+    SettlementsUnavailable,
 )
 from domain.payments import Operation
 
@@ -31,5 +32,6 @@ __all__ = [
     "PaymentResult",
     "RefundResult",
     "RefundStatus",
+    "SettlementsUnavailable",
     "psp_client",
 ]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 
-from activities.payments.psp.dialect import Dialect, not_supported, with_refunds
+from activities.payments.psp.dialect import (
+    Dialect,
+    downtimes_in,
+    not_supported,
+    with_refunds,
+)
 from activities.payments.psp.http import Answer, BearerAuth, JsonObject, PSPHttp
 from activities.payments.psp.port import (
     ActionKind,
@@ -19,8 +24,11 @@ from activities.payments.psp.port import (
     RefundResult,
     RefundStatus,
 )
+from activities.payments.psp.settlements import settlement_lines
 from domain.money import Money
 from domain.payments import FailureClass, Operation, PaymentMethod, PaymentState
+from domain.routing import Downtime, Severity
+from domain.settlements import LineKind, SettlementLine
 from domain.webhooks import PaymentEvent, verify_alphapay
 
 CAPABILITIES = PSPCapabilities(
@@ -33,6 +41,7 @@ CAPABILITIES = PSPCapabilities(
     signed_webhooks=True,
     grace=timedelta(seconds=5),
     late_success=None,
+    settlements=True,
 )
 
 STATES: Mapping[str, PaymentState] = {
@@ -73,6 +82,7 @@ CODES: Mapping[str, FailureClass] = {
     "not_authorised": FailureClass.INVALID_REQUEST,
     "not_captured": FailureClass.INVALID_REQUEST,
     "amount_too_large": FailureClass.INVALID_REQUEST,
+    "payment_disputed": FailureClass.INVALID_REQUEST,
 }
 ACTIONS: Mapping[str, ActionKind] = {
     "redirect": ActionKind.REDIRECT,
@@ -122,6 +132,42 @@ def _read_refund(shown: JsonObject) -> RefundResult:
         ref=shown["id"],
         amount=shown["amount"],
         occurred_at=_time(shown["created"]),
+    )
+
+
+def _read_downtime(shown: JsonObject) -> Downtime | None:
+    method = shown["method"].upper()
+    if method not in PaymentMethod.__members__:
+        return None
+    return Downtime(
+        psp="alphapay",
+        methods=frozenset({PaymentMethod(method)}),
+        bank=shown["bank"] or "",
+        begins=_time(shown["begins"]),
+        ends=None if shown["ends"] is None else _time(shown["ends"]),
+        severity=Severity(shown["severity"].upper()),
+    )
+
+
+def _read_line(shown: JsonObject) -> SettlementLine:
+    currency = shown["currency"]
+    return SettlementLine(
+        provider="alphapay",
+        line_id=shown["id"],
+        kind=LineKind(shown["type"].upper()),
+        gross=Money(shown["gross"], currency),
+        fee=Money(shown["fee"], currency),
+        tax=Money(shown["tax"], currency),
+        net=Money(shown["net"], currency),
+        occurred_at=_time(shown["created"]),
+        settled_on=date.fromisoformat(shown["settled_on"]),
+        payment_ref=shown["payment"],
+        merchant_ref=shown["merchant_ref"],
+        return_ref=shown["return"] or "",
+        return_key=shown["return_ref"] or "",
+        settlement_id=shown["settlement"] or "",
+        utr=shown["utr"] or "",
+        on_hold=shown["on_hold"],
     )
 
 
@@ -209,6 +255,23 @@ class AlphaPay:
     async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
         """Look a refund up by its key."""
         return _DIALECT.refund_among(await self._http.get("/v1/refunds", {"merchant_ref": key}))
+
+    async def downtimes(self) -> tuple[Downtime, ...] | None:
+        """What alphapay announces."""
+        return downtimes_in(await self._http.get("/v1/downtimes"), "data", _read_downtime)
+
+    def settlements(self, day: date) -> AsyncIterator[SettlementLine]:
+        """The lines of a day; a page names the one after it."""
+        asked = {"day": day.isoformat()}
+        return settlement_lines(
+            self._http,
+            _DIALECT,
+            psp=self.name,
+            path="/v1/settlements",
+            params=asked,
+            read=_read_line,
+            next_page=lambda body, _: {**asked, "after": body["next"]} if body["next"] else None,
+        )
 
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """As domain.webhooks.verify_alphapay."""

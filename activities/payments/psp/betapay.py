@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 
-from activities.payments.psp.dialect import Dialect, not_supported, with_refunds
+from activities.payments.psp.dialect import (
+    Dialect,
+    downtimes_in,
+    not_supported,
+    with_refunds,
+)
 from activities.payments.psp.http import Answer, JsonObject, PSPHttp, Trouble
 from activities.payments.psp.port import (
     ActionKind,
@@ -20,8 +25,11 @@ from activities.payments.psp.port import (
     RefundStatus,
     weightiest,
 )
+from activities.payments.psp.settlements import settlement_lines
 from domain.money import Money
 from domain.payments import FailureClass, Operation, PaymentMethod, PaymentState
+from domain.routing import Downtime, Severity
+from domain.settlements import LineKind, SettlementLine
 from domain.webhooks import PaymentEvent, verify_betapay
 
 DEFAULT_KEY_ID = "betapay"
@@ -38,6 +46,7 @@ CAPABILITIES = PSPCapabilities(
     signed_webhooks=True,
     grace=timedelta(seconds=8),
     late_success=timedelta(seconds=30),
+    settlements=True,
 )
 
 STATES: Mapping[str, PaymentState] = {
@@ -127,6 +136,44 @@ def _read_refund(shown: JsonObject) -> RefundResult:
         ref=shown["id"],
         amount=shown["amount"],
         occurred_at=_time(shown["created_at"]),
+    )
+
+
+def _read_downtime(shown: JsonObject) -> Downtime | None:
+    method = shown["method"].upper()
+    if method not in PaymentMethod.__members__:
+        return None
+    return Downtime(
+        psp="betapay",
+        methods=frozenset({PaymentMethod(method)}),
+        bank=shown["instrument"].get("bank", ""),
+        begins=_time(shown["begin"]),
+        ends=None if shown["end"] is None else _time(shown["end"]),
+        severity=Severity(shown["severity"].upper()),
+    )
+
+
+def _read_line(shown: JsonObject) -> SettlementLine:
+    currency, net = shown["currency"], shown["credit"] - shown["debit"]
+    tax = shown["tax"]
+    return SettlementLine(
+        provider="betapay",
+        line_id=shown["id"],
+        kind=LineKind(shown["type"].upper()),
+        # betapay tells what it pays out, and a fee that has its tax in it
+        gross=Money(net + shown["fee"], currency),
+        fee=Money(shown["fee"] - tax, currency),
+        tax=Money(tax, currency),
+        net=Money(net, currency),
+        occurred_at=_time(shown["created_at"]),
+        settled_on=_time(shown["settled_at"]).date(),
+        payment_ref=shown["payment_id"],
+        merchant_ref=shown["receipt"],
+        return_ref=shown["refund_id"] or "",
+        return_key=shown["refund_receipt"] or "",
+        settlement_id=shown["settlement_id"] or "",
+        utr=shown["settlement_utr"] or "",
+        on_hold=shown["on_hold"],
     )
 
 
@@ -224,6 +271,24 @@ class BetaPay:
     async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
         """Look a refund up by its key."""
         return _DIALECT.refund_among(await self._http.get("/v1/refunds", {"receipt": key}))
+
+    async def downtimes(self) -> tuple[Downtime, ...] | None:
+        """What betapay announces."""
+        answer = await self._http.get("/v1/payments/downtimes")
+        return downtimes_in(answer, "items", _read_downtime)
+
+    def settlements(self, day: date) -> AsyncIterator[SettlementLine]:
+        """The lines of a day; the page after the last is empty."""
+        asked = {"day": day.isoformat()}
+        return settlement_lines(
+            self._http,
+            _DIALECT,
+            psp=self.name,
+            path="/v1/settlements",
+            params=asked,
+            read=_read_line,
+            next_page=lambda body, seen: {**asked, "skip": str(seen)} if body["items"] else None,
+        )
 
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """As domain.webhooks.verify_betapay."""

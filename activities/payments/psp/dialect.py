@@ -15,6 +15,7 @@ from activities.payments.psp.port import (
     weightiest,
 )
 from domain.payments import FailureClass, PaymentState
+from domain.routing import Downtime
 
 # What a reader raises where a body is not what the PSP documents.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -26,7 +27,8 @@ WITHOUT_MONEY = frozenset({PaymentState.VOIDED, PaymentState.FAILED, PaymentStat
 class Dialect:
     """How one PSP speaks: its error codes with their classes, and readers of its objects.
 
-    `read_code` finds the code in an error's body, `items` names a listing's rows.
+    `read_code` finds the code in an error's body, `items` names a listing's rows, and `missing`
+    is the code of a payment that the PSP does not know.
     """
 
     codes: Mapping[str, FailureClass]
@@ -34,6 +36,7 @@ class Dialect:
     read_payment: Callable[[JsonObject], PaymentResult]
     read_refund: Callable[[JsonObject], RefundResult]
     items: str
+    missing: str = "no_such_payment"
 
     def failure(self, answer: Answer | Trouble) -> Trouble:
         """The class of what is no success: by its code, else its status, else UNKNOWN."""
@@ -80,7 +83,15 @@ class Dialect:
 
     def found(self, answer: Answer | Trouble) -> PaymentResult:
         """The payment looked up by the PSP's reference."""
-        return NOT_FOUND if _is_missing(answer) else self.payment(answer)
+        return NOT_FOUND if self._is_missing(answer) else self.payment(answer)
+
+    def _is_missing(self, answer: Answer | Trouble) -> bool:
+        # By its code: a 404 of some gateway on the way is no word of the PSP's.
+        return (
+            isinstance(answer, Answer)
+            and answer.status == 404
+            and self.failure(answer).code == self.missing
+        )
 
     def found_among(self, answer: Answer | Trouble) -> PaymentResult:
         """The weightiest of the payments listed under one merchant reference."""
@@ -123,6 +134,22 @@ class Dialect:
         )
 
 
+def downtimes_in(
+    answer: Answer | Trouble, items: str, read: Callable[[JsonObject], Downtime | None]
+) -> tuple[Downtime, ...] | None:
+    """The downtimes that a feed lists under `items`; None where it could not be read.
+
+    `read` answers with None for what is down but concerns no method of ours.
+    """
+    if isinstance(answer, Trouble) or not answer.ok:
+        return None
+    try:
+        rows = [read(one) for one in answer.body[items]]
+    except MALFORMED:
+        return None
+    return tuple(row for row in rows if row is not None)
+
+
 def not_supported(request: PaymentRequest) -> PaymentResult:
     """A request with a method that the PSP does not have: refused before anything is sent."""
     return PaymentResult(
@@ -146,7 +173,3 @@ def _failed(result: PaymentResult, failure: Trouble) -> PaymentResult:
 
 def _unknown(failure: Trouble) -> PaymentResult:
     return _failed(PaymentResult(state=PaymentState.UNKNOWN), failure)
-
-
-def _is_missing(answer: Answer | Trouble) -> bool:
-    return isinstance(answer, Answer) and answer.status == 404

@@ -80,12 +80,23 @@ def psp_client(
 
 
 class PSPHttp:
-    """JSON over HTTP to one PSP, on a client that its owner closes."""
+    """HTTP to one PSP, answered in JSON, on a client that its owner closes.
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str, auth: httpx.Auth) -> None:
+    `headers` go with every call.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base_url: str,
+        auth: httpx.Auth,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._client = client
         self._base_url = base_url.rstrip("/")
         self._auth = auth
+        self._headers = dict(headers or {})
 
     async def post(
         self, path: str, body: JsonObject, headers: Mapping[str, str] | None = None
@@ -94,14 +105,25 @@ class PSPHttp:
         all_headers = {"content-type": "application/json", **(headers or {})}
         return await self._send("POST", path, content=orjson.dumps(body), headers=all_headers)
 
+    async def post_form(
+        self, path: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer | Trouble:
+        """Send once, form-encoded: a nested field is named `outer[inner]`."""
+        return await self._send("POST", path, data=form, headers=headers)
+
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer | Trouble:
         """Ask once."""
         return await self._send("GET", path, params=params)
 
-    async def _send(self, method: str, path: str, **given: Any) -> Answer | Trouble:
+    async def _send(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **given: Any
+    ) -> Answer | Trouble:
         url = f"{self._base_url}{path}"
+        sent = {**self._headers, **(headers or {})}
         try:
-            response = await self._client.request(method, url, auth=self._auth, **given)
+            response = await self._client.request(
+                method, url, auth=self._auth, headers=sent, **given
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _trouble(error)
         return _read(response)

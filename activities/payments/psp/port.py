@@ -6,16 +6,18 @@ retry, choose another PSP or touch a database, and it raises for no HTTP outcome
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import httpx
 
 from domain.money import Money
 from domain.payments import FailureClass, Operation, PaymentMethod, PaymentState
+from domain.routing import Downtime
+from domain.settlements import SettlementLine
 from domain.webhooks import PaymentEvent
 
 
@@ -46,6 +48,7 @@ class PSPCapabilities:
     `void_prevents`: a confirmed void by our reference also refuses a payment that is still on
     its way. `grace`: how long after sending "not found" proves nothing.
     `late_success`: how long a failed payment may still be authorised; None: a failure is final.
+    `settlements`: it has a settlement report that can be asked for; else it comes as a file.
     """
 
     methods: frozenset[PaymentMethod]
@@ -57,6 +60,7 @@ class PSPCapabilities:
     signed_webhooks: bool
     grace: timedelta
     late_success: timedelta | None
+    settlements: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +139,16 @@ class RefundResult:
     occurred_at: datetime | None = None
 
 
+class SettlementsUnavailable(Exception):
+    """A settlement report that is not to be had; `later`: asking again in a while may help."""
+
+    def __init__(self, psp: str, code: str, *, later: bool) -> None:
+        super().__init__(f"{psp} does not show its settlements: {code}")
+        self.psp = psp
+        self.code = code
+        self.later = later
+
+
 class PSP(Protocol):
     """A payment service provider. `key` is the idempotency key of the saga's call (uuid5 text)."""
 
@@ -172,12 +186,26 @@ class PSP(Protocol):
     async def find_refund(self, *, key: str, payment_ref: str | None = None) -> RefundResult:
         """Look up the refund of a payment by the key that it was asked with."""
 
+    async def downtimes(self) -> tuple[Downtime, ...] | None:
+        """What the PSP says is down, or soon will be: empty where it has no such feed.
+
+        None where the feed could not be read, which says nothing.
+        """
+
+    def settlements(self, day: date) -> AsyncIterator[SettlementLine]:
+        """The lines of an Indian day's settlement report, as the PSP has them now, page by page.
+
+        Raises SettlementsUnavailable, at any line, where the report is not to be had.
+        """
+
     def verify(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> list[PaymentEvent]:
         """Check and read a webhook; raises BadSignature or UnreadableEvent."""
 
 
 class Adapter(PSP, Protocol):
-    """What the table of providers needs of a PSP's class."""
+    """What the table of providers needs of a PSP's class, which knows its `caps` unopened."""
+
+    caps: ClassVar[PSPCapabilities]
 
     def __init__(
         self, client: httpx.AsyncClient, *, base_url: str, api_key: str, secrets: Sequence[str]

@@ -117,7 +117,7 @@ _STOCK = """
 _EVENTS = "SELECT schema FROM outbox WHERE key = :id ORDER BY id"
 _SAGAS = """
     SELECT kind || ' ' || state FROM sagas
-    WHERE order_id = :id AND kind <> 'late-payment' ORDER BY kind
+    WHERE order_id = :id AND kind <> 'late-payment' ORDER BY kind, state
 """
 
 

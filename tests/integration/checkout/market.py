@@ -13,12 +13,10 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import httpx
 from temporalio.client import Client
 
-from activities.payments.psp import psp_client
 from activities.payments.registry import PROVIDERS
 from api import ApiConfig, RateLimits, create_app
 from db import migrate, models
@@ -34,7 +32,6 @@ from tests.integration.checkout.wire import Wire
 from tests.integration.db import postgres, shop, valkey
 from tests.sandbox.harness import API_KEY, SECRET, Sandbox
 from tests.support.temporal import dev_server
-from workers import connections
 from workers.config import ProviderConfig, WorkerConfig
 from workers.main import run_activities, run_workflows
 from workers.relay import run_relay
@@ -161,8 +158,6 @@ async def open_market() -> AsyncIterator[Market]:
             stack.push_async_callback(wires[psp].close)
         config = _worker_config(client, server, cache, wires)
         hooks.edge = await stack.enter_async_context(_edge(config))
-        patient = partial(psp_client, read_timeout_s=_READ_TIMEOUT_S)
-        stack.enter_context(mock.patch.object(connections, "psp_client", patient))
         await stack.enter_async_context(_working(config))
         yield Market(db, client, server, psps, wires, hooks, config)
 
@@ -171,7 +166,9 @@ def _worker_config(
     client: Client, server: postgres.Server, cache: valkey.Server, wires: Mapping[str, Wire]
 ) -> WorkerConfig:
     providers = {
-        psp: ProviderConfig(url=wire.url, key=API_KEY, webhook_secrets=(SECRET,))
+        psp: ProviderConfig(
+            url=wire.url, key=API_KEY, webhook_secrets=(SECRET,), patience_s=_READ_TIMEOUT_S
+        )
         for psp, wire in wires.items()
     }
     return WorkerConfig(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,6 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from db.ids import stable_ulid
 from domain.payments import PaymentMethod
 from saga import CancelRequest, CancelVerdict, Event, EventKind, Resolution, Resolved, TimelineView
 from saga import search_attributes as attributes
@@ -27,13 +29,17 @@ from workflows.contracts.checkout import (
 )
 from workflows.contracts.ids import (
     CHECKOUT,
+    REFUND,
     SAGAS,
     checkout_id,
     late_payment_id,
     payment_id,
+    refund_id,
 )
 from workflows.contracts.orders import OpenOrder, OrderLine
 from workflows.contracts.payments import LateOutcome, PaymentTimings
+from workflows.contracts.refunds import ANSWER, RefundAnswer, RefundTimings, RequestRefund
+from workflows.contracts.refunds import WORKFLOW as REFUND_WORKFLOW
 
 if TYPE_CHECKING:
     from tests.integration.checkout.market import Market
@@ -44,6 +50,7 @@ TIMINGS = PaymentTimings(
     action=20, poll=0.3, ladder=(0.2, 0.3, 0.5, 1, 2, 2, 2, 2), late=8, late_poll=0.5
 )
 _PAUSE_S = 0.1
+_THEN = datetime(2026, 5, 5, 6, 30, tzinfo=UTC)
 # Longer than anything takes on a busy machine; what takes longer hangs.
 _PATIENCE_S = 60
 
@@ -189,6 +196,44 @@ class Order:
             result_type=CancelVerdict,
         )
         return verdict
+
+    async def refund(self, refund: str, paise: int | None = None) -> RefundAnswer:
+        """Ask money back as the edge does, and hear whether it is promised."""
+        request = RequestRefund(
+            refund_id=stable_ulid(_THEN, self.id, refund),
+            order_id=self.id,
+            amount_paise=paise,
+            reason="arrived broken",
+            requested_by="agent",
+            timings=RefundTimings(poll=0.3, pay_within=20),
+        )
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            REFUND_WORKFLOW,
+            request,
+            id=refund_id(request.refund_id),
+            task_queue=SAGAS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=attributes(REFUND, self.id),
+            result_type=RefundAnswer,
+        )
+        async with asyncio.timeout(_PATIENCE_S):
+            answer: RefundAnswer = await self.market.client.execute_update_with_start_workflow(
+                ANSWER, start_workflow_operation=start, id=refund, result_type=RefundAnswer
+            )
+        return answer
+
+    def refunding(self, refund: str) -> WorkflowHandle[Any, RefundAnswer]:
+        """The saga of a refund."""
+        return self.market.client.get_workflow_handle(
+            refund_id(stable_ulid(_THEN, self.id, refund)), result_type=RefundAnswer
+        )
+
+    async def refunded(self, refund: str) -> str:
+        """Wait for a refund to end: "DONE", or "FAILED/REFUND_TOO_LARGE"."""
+        async with asyncio.timeout(_PATIENCE_S):
+            answer = await self.refunding(refund).result()
+        return f"{answer.state}/{answer.code}" if answer.code else answer.state.value
 
     async def customer(self, choice: str, attempt: int = 1) -> httpx.Response:
         """What the customer does at the PSP's page: approve, decline or cancel."""

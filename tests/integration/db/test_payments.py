@@ -9,13 +9,15 @@ from sqlalchemy.exc import DBAPIError
 
 from db.errors import AlreadyRecorded, NotFound, constraint_of
 from db.ids import new_ulid
-from db.repositories import ledger, payments, risk
+from db.repositories import ledger, payments, refunds, risk
 from db.repositories.ledger import LedgerLine
-from db.repositories.payments import AttemptChange, NewAttempt, NewPayment, NewRefund, PaymentMoved
+from db.repositories.payments import AttemptChange, NewAttempt, NewPayment, PaymentMoved
+from db.repositories.refunds import NewRefund
 from db.session import Database
-from db.vocabulary import BlockKind, LedgerKind, RefundState
+from db.vocabulary import BlockKind, LedgerKind
 from domain.errors import IllegalTransition
 from domain.payments import FailureClass, PaymentMethod, PaymentState
+from domain.refunds import RefundState
 from tests.integration.db import shop
 
 PRICE = 599_00
@@ -149,25 +151,26 @@ async def test_only_one_attempt_captures(shop_db: Database) -> None:
 
 async def test_a_refund_is_stored_once_and_done_is_final(shop_db: Database) -> None:
     order_id = await opened(shop_db)
+    await change(shop_db, "a1", AttemptChange(state=PaymentState.CAPTURED, captured_paise=PRICE))
     refund = NewRefund(
         id=new_ulid(), refund_key="r", attempt_id="a1", order_id=order_id, amount_paise=100,
         reason="returned",
     )  # fmt: skip
     async with shop_db.unit_of_work() as session:
-        first = await payments.add_refund(session, refund)
-        assert await payments.add_refund(session, refund) == first
+        first = await refunds.add(session, refund)
+        assert await refunds.add(session, refund) == first
         assert first.state is RefundState.PENDING
         done = RefundState.DONE
-        assert await payments.settle_refund(session, "r", done, psp_refund_ref="rf_1") is True
-        assert await payments.settle_refund(session, "r", RefundState.FAILED) is False
+        assert await refunds.settle(session, "r", done, psp_refund_ref="rf_1") is True
+        assert await refunds.settle(session, "r", RefundState.FAILED) is False
         other = NewRefund(
             id=new_ulid(), refund_key="r", attempt_id="a1", order_id=order_id, amount_paise=200,
             reason="returned",
         )  # fmt: skip
         with pytest.raises(AlreadyRecorded, match="100 paise"):
-            await payments.add_refund(session, other)
+            await refunds.add(session, other)
     async with shop_db.reading() as session:
-        (stored,) = await payments.refunds_of(session, order_id)
+        (stored,) = await refunds.of_order(session, order_id)
     assert (stored.state, stored.psp_refund_ref, stored.amount_paise) == (done, "rf_1", 100)
 
 

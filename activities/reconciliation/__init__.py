@@ -1,0 +1,1 @@
+"""Reconciliation: reading settlement reports, and comparing them with our ledger."""
