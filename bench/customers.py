@@ -25,7 +25,6 @@ class Customers:
         self._url = url
         self._shop = shop
         self._client = client
-        self._late: list[str] = []
         self.order_ids: deque[str] = deque(maxlen=_KEPT)
         self.unsold: Counter[str] = Counter()
 
@@ -35,36 +34,35 @@ class Customers:
             connections = [
                 await stack.enter_async_context(Connection(self._url)) for _ in range(at_once)
             ]
-            load = await closed_loop([self._buyer(one) for one in connections], seconds)
-        await self._until_at_rest()
-        return load
+            return await closed_loop([self._buyer(one) for one in connections], seconds)
 
     def _buyer(self, connection: Connection) -> Once:
         async def once() -> bool:
             order = self._shop.next_order()
             status, body = await connection.post("/v1/orders", order.headers, order.body)
             told = _read(body)
-            confirmed = status == 201 and told.get("state") == "CONFIRMED"
+            if status == 202:
+                # "Not yet" is no end: what is measured lasts until the order is confirmed.
+                told = await self._ended(told["order_id"])
+            confirmed = told.get("state") == "CONFIRMED"
             if confirmed:
                 self.order_ids.append(told["order_id"])
             else:
                 self.unsold[f"{status} {told.get('code') or told.get('state')}"] += 1
-            if status == 202:
-                self._late.append(told["order_id"])
             return confirmed
 
         return once
 
-    async def _until_at_rest(self) -> None:
-        # What answered "not yet" goes on, and would be at work in the next measurement.
-        late, self._late = self._late, []
+    async def _ended(self, order_id: str) -> dict[str, Any]:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                for order_id in late:
-                    await self._client.get_workflow_handle(checkout_id(order_id)).result()
+                told: dict[str, Any] = await self._client.get_workflow_handle(
+                    checkout_id(order_id)
+                ).result()
+                return told
         except TimeoutError:
             raise CannotMeasure(
-                f"{len(late)} orders were answered 202 and have not ended in {_PATIENCE_S:.0f} s"
+                f"order {order_id} was answered 202 and has not ended in {_PATIENCE_S:.0f} s"
             ) from None
 
 
