@@ -11,6 +11,7 @@ from api.schemas.payments_admin import (
     AttemptView,
     BreakerView,
     ConditionView,
+    DisputeView,
     DowntimeView,
     FailoverView,
     LedgerLineView,
@@ -35,7 +36,7 @@ from db.repositories.payment_reports import (
     UnknownAttempt,
 )
 from db.repositories.payments import AttemptRecord, PaymentRecord
-from db.repositories.refunds import RefundRecord
+from db.repositories.refunds import DisputeRecord, RefundRecord
 from domain.breaker import BreakerPolicy, Health
 from domain.outcomes import Outcome
 from domain.payments import PaymentMethod
@@ -124,6 +125,7 @@ def payment_file(
     payment: PaymentRecord,
     attempts: Iterable[AttemptRecord],
     refunds: Iterable[RefundRecord],
+    disputes: Iterable[DisputeRecord],
     ledger: Iterable[LedgerRecord],
 ) -> PaymentFileView:
     """Everything about one order's payment."""
@@ -138,6 +140,7 @@ def payment_file(
         updated_at=payment.updated_at,
         attempts=[AttemptView(**_known(AttemptView, one), attempt_id=one.id) for one in attempts],
         refunds=[PaidBackView(**_known(PaidBackView, one), refund_id=one.id) for one in refunds],
+        disputes=[DisputeView.model_validate(one) for one in disputes],
         ledger=[LedgerLineView.model_validate(line) for line in ledger],
     )
 

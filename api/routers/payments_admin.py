@@ -8,12 +8,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
+from starlette.responses import Response
 
 from api import payment_views as views
 from api.identity import AdminDep, ReadLimit, StaffDep
-from api.problems import SIGNED_IN, Problem, problems
+from api.problems import SIGNED_IN, WITH_BODY, Problem, problems
 from api.schemas.base import ULID_PATTERN
 from api.schemas.payments_admin import (
+    CashLimitBody,
+    CashLimitsView,
     DecisionRowView,
     DecisionsView,
     LateCapturesView,
@@ -23,7 +26,7 @@ from api.schemas.payments_admin import (
 )
 from api.services import ServicesDep
 from db.payment_health import HealthAway
-from db.repositories import ledger, payment_reports, payments, refunds
+from db.repositories import cash, ledger, payment_reports, payments, refunds
 from domain.payments import DECISIONS, Decision, PaymentMethod
 
 router = APIRouter(prefix="/v1/admin/payments", tags=["payments"], dependencies=[ReadLimit])
@@ -92,6 +95,22 @@ async def summary(
     )
 
 
+@router.get("/cash-limits", responses=problems(*_STAFF_ONLY))
+async def cash_limits(_: StaffDep, services: ServicesDep) -> CashLimitsView:
+    """How much may be paid in cash at the door, by the PIN codes' first digits."""
+    async with services.database.reading() as session:
+        limits = await cash.limits(session)
+    return CashLimitsView(usual_paise=cash.USUAL_LIMIT_PAISE, by_prefix=limits)
+
+
+@router.post("/cash-limits", status_code=204, responses=problems(*_STAFF_ONLY, *WITH_BODY))
+async def set_cash_limit(body: CashLimitBody, _: AdminDep, services: ServicesDep) -> Response:
+    """Set a limit for the PIN codes that begin so; 0 takes no cash there."""
+    async with services.database.unit_of_work() as session:
+        await cash.set_limit(session, body.prefix, body.max_paise)
+    return Response(status_code=204)
+
+
 @router.get("/{order_id}", responses=problems("PAYMENT_NOT_FOUND", *_STAFF_ONLY))
 async def payment_of(order_id: str, _: StaffDep, services: ServicesDep) -> PaymentFileView:
     """An order's payment: each attempt with why its PSP was asked, refunds, ledger lines."""
@@ -103,8 +122,9 @@ async def payment_of(order_id: str, _: StaffDep, services: ServicesDep) -> Payme
             raise Problem("PAYMENT_NOT_FOUND")
         attempts = await payments.attempts_of(session, order_id)
         paid_back = await refunds.of_order(session, order_id)
+        disputed = await refunds.disputes_of(session, order_id)
         lines = await ledger.of_order(session, order_id)
-    return views.payment_file(payment, attempts, paid_back, lines)
+    return views.payment_file(payment, attempts, paid_back, disputed, lines)
 
 
 def _range(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from api.schemas.base import Paise, Told
+from pydantic import Field, StringConstraints
+
+from api.schemas.base import Asked, Paise, Told
 from db.vocabulary import LedgerKind
 from domain.breaker import BreakerState
 from domain.outcomes import Outcome
 from domain.payments import Decision, FailureClass, PaymentMethod, PaymentState
-from domain.refunds import RefundKind, RefundState
+from domain.refunds import DisputeState, RefundKind, RefundState
 from domain.routing import Severity
 
 
@@ -251,6 +254,19 @@ class LedgerLineView(Told):
     at: datetime
 
 
+class DisputeView(Told):
+    """What a customer's bank was asked, and decided."""
+
+    psp: str
+    psp_dispute_ref: str
+    attempt_id: str
+    amount_paise: Paise
+    state: DisputeState
+    reason: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class PaymentFileView(Told):
     """Everything about one order's payment."""
 
@@ -264,4 +280,19 @@ class PaymentFileView(Told):
     updated_at: datetime
     attempts: list[AttemptView]
     refunds: list[PaidBackView]
+    disputes: list[DisputeView]
     ledger: list[LedgerLineView]
+
+
+class CashLimitsView(Told):
+    """Limits of cash on delivery, in paise; where no prefix fits the usual one holds."""
+
+    usual_paise: Paise
+    by_prefix: dict[str, Paise]
+
+
+class CashLimitBody(Asked):
+    """A limit for all PIN codes that begin with `prefix`; '' is everywhere else."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,5})?$")]
+    max_paise: Annotated[int, Field(ge=0, lt=10**12)]

@@ -61,6 +61,21 @@ class NewDispute:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeRecord:
+    """A dispute as stored; amount in paise, times in UTC."""
+
+    id: str
+    psp: str
+    psp_dispute_ref: str
+    attempt_id: str
+    amount_paise: int
+    state: DisputeState
+    reason: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class DisputeMoved:
     """The dispute's state before (None: it is new), and whether this changed it."""
@@ -111,6 +126,9 @@ _TAKEN = sql(
 )
 _OPEN_DISPUTES = sql(
     "SELECT count(*) AS open FROM disputes WHERE attempt_id = :id AND state = 'OPEN'"
+)
+_DISPUTES_OF = sql(
+    f"SELECT {columns(DisputeRecord)} FROM disputes WHERE order_id = :order_id ORDER BY opened_at"  # noqa: S608
 )
 _ADD_DISPUTE = sql(
     """
@@ -215,6 +233,12 @@ async def disputed(session: AsyncSession, attempt_id: str) -> bool:
     """Whether a dispute about the attempt is open."""
     row = await fetch_one(session, _OPEN_DISPUTES, id=attempt_id)
     return row is not None and int(row["open"]) > 0
+
+
+async def disputes_of(session: AsyncSession, order_id: str) -> tuple[DisputeRecord, ...]:
+    """The disputes of an order, oldest first."""
+    rows = await fetch(session, _DISPUTES_OF, order_id=order_id)
+    return tuple(DisputeRecord(**{**row, "state": DisputeState(row["state"])}) for row in rows)
 
 
 async def tell_dispute(session: AsyncSession, dispute: NewDispute) -> DisputeMoved:

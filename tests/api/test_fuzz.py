@@ -22,6 +22,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/users/me/addresses": {
         "name": "A", "line1": "1", "city": "B", "pincode": "560001", "phone": "9800000001",
     },
+    "POST /v1/admin/payments/cash-limits": {"prefix": "56", "max_paise": 100},
     "POST /v1/users/me/instruments": {
         "method": "CARD", "psp": "alphapay", "token": "tok_ok", "label": "Visa",
     },

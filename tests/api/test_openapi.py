@@ -51,6 +51,8 @@ def test_every_promised_route_is_there() -> None:
         "POST /v1/orders/{order_id}/cancel",
         "GET /v1/orders/{order_id}/refunds",
         "POST /v1/orders/{order_id}/refunds",
+        "GET /v1/admin/payments/cash-limits",
+        "POST /v1/admin/payments/cash-limits",
         "POST /v1/payments/webhook/{provider}",
         "GET /v1/sagas",
         "GET /v1/sagas/{saga_id}",

@@ -25,7 +25,7 @@ from db.vocabulary import LedgerKind, Role, SagaState, Trust
 from domain.breaker import BreakerPolicy
 from domain.outcomes import Outcome
 from domain.payments import DECISIONS, FailureClass, PaymentMethod, PaymentState
-from domain.refunds import RefundState
+from domain.refunds import DisputeState, RefundState
 from domain.routing import Condition, Downtime, RoutingRules, Rule, Severity
 from tests.api import shop
 from tests.api.conftest import Edge, config, serving
@@ -436,7 +436,7 @@ async def test_one_payment_in_full(edge: Edge, db: Database) -> None:
         return {name: value for name, value in row.items() if name not in names}
 
     times = ("created_at", "updated_at")
-    assert but(shown, *times, "attempts", "refunds", "ledger", "payment_id") == {
+    assert but(shown, *times, "attempts", "refunds", "disputes", "ledger", "payment_id") == {
         "order_id": order_id, "method": "CARD", "state": "CREATED", "amount_paise": PRICE,
         "currency": "INR",
     }  # fmt: skip
@@ -578,3 +578,53 @@ async def test_metrics_without_a_token(
     assert answer.status_code == status
     if status == 404:
         refused(answer, 404, "ROUTE_NOT_FOUND")
+
+
+async def test_cash_limits_are_an_admin_s_to_set(edge: Edge) -> None:
+    body = {"prefix": "5600", "max_paise": 10_000_00}
+    for user, role, status in ((shop.AGENT, Role.SUPPORT, 403), (shop.LEAD, Role.ADMIN, 204)):
+        answer = await edge.http.post(
+            f"{BASE}/cash-limits", json=body, headers=edge.bearer(user, role)
+        )
+        assert answer.status_code == status
+    seen = await edge.http.get(f"{BASE}/cash-limits", headers=edge.bearer(shop.AGENT, Role.SUPPORT))
+    assert seen.json() == {"usual_paise": 50_000_00, "by_prefix": {"5600": 10_000_00}}
+    bad = await edge.http.post(
+        f"{BASE}/cash-limits",
+        json={"prefix": "056", "max_paise": -1},
+        headers=edge.bearer(shop.LEAD, Role.ADMIN),
+    )
+    assert (bad.status_code, bad.json()["code"]) == (422, "VALIDATION_FAILED")
+    assert {error["field"] for error in bad.json()["errors"]} == {"prefix", "max_paise"}
+
+
+async def test_a_dispute_stands_in_the_payment_s_file(edge: Edge) -> None:
+    order_id = await shop.sold_order(edge.services.database)
+    async with edge.services.database.unit_of_work() as session:
+        await refunds.tell_dispute(
+            session,
+            refunds.NewDispute(
+                id=new_ulid(),
+                psp="alphapay",
+                psp_dispute_ref="dsp_1",
+                attempt_id=f"{order_id}-1",
+                order_id=order_id,
+                amount_paise=100,
+                state=DisputeState.OPEN,
+                at=NOW,
+                reason="not_received",
+            ),
+        )
+    told = await edge.http.get(f"{BASE}/{order_id}", headers=edge.bearer(shop.AGENT, Role.SUPPORT))
+    assert told.json()["disputes"] == [
+        {
+            "psp": "alphapay",
+            "psp_dispute_ref": "dsp_1",
+            "attempt_id": f"{order_id}-1",
+            "amount_paise": 100,
+            "state": "OPEN",
+            "reason": "not_received",
+            "opened_at": "2026-05-04T12:30:00Z",
+            "closed_at": None,
+        }
+    ]
