@@ -132,15 +132,7 @@ def verify_alphapay(
     Raises BadSignature where no v1 fits a secret, StaleSignature where t is off by more than
     TOLERANCE, and UnreadableEvent where the signed bytes are no event.
     """
-    signed_at, given = _time_and_signatures(header_of(headers, "AlphaPay-Signature"))
-    check_signature(f"{signed_at}.".encode() + raw, given, secrets)
-    # After the signature, so that a stranger learns nothing about our clock.
-    age = abs(now.timestamp() - signed_at)
-    if age > TOLERANCE.total_seconds():
-        raise StaleSignature(
-            f"signed {age:.0f} s away from now, over the {TOLERANCE.total_seconds():.0f} s allowed:"
-            " check both clocks, or it is a replay"
-        )
+    check_timed_signature(raw, headers, "AlphaPay-Signature", now, secrets)
     body = json_object(raw)
     return [reading("alphapay", lambda: _alphapay_event(body))]
 
@@ -167,14 +159,33 @@ def header_of(headers: Mapping[str, str], name: str) -> str:
     raise BadSignature(f"the header {name} is missing")
 
 
-def _time_and_signatures(header: str) -> tuple[int, list[str]]:
+def check_timed_signature(
+    raw: bytes, headers: Mapping[str, str], name: str, now: datetime, secrets: Sequence[str]
+) -> None:
+    """Check a header `t=<seconds>,v1=<hex>` (one v1 or several) that signs the time and the body.
+
+    Raises BadSignature where no v1 fits a secret, StaleSignature where t is off by more than
+    TOLERANCE.
+    """
+    signed_at, given = _time_and_signatures(name, header_of(headers, name))
+    check_signature(f"{signed_at}.".encode() + raw, given, secrets)
+    # After the signature, so that a stranger learns nothing about our clock.
+    age = abs(now.timestamp() - int(signed_at))
+    if age > TOLERANCE.total_seconds():
+        raise StaleSignature(
+            f"signed {age:.0f} s away from now, over the {TOLERANCE.total_seconds():.0f} s allowed:"
+            " check both clocks, or it is a replay"
+        )
+
+
+def _time_and_signatures(name: str, header: str) -> tuple[str, list[str]]:
     parts = [part.strip().partition("=") for part in header.split(",")]
-    times = [value for name, _, value in parts if name == "t"]
-    signatures = [value for name, _, value in parts if name == "v1"]
+    times = [value for key, _, value in parts if key == "t"]
+    signatures = [value for key, _, value in parts if key == "v1"]
     right = len(times) == 1 and times[0].isascii() and times[0].isdigit() and len(times[0]) <= 12
     if not right or not signatures:
-        raise BadSignature("AlphaPay-Signature is not of the form t=<seconds>,v1=<hex>")
-    return int(times[0]), signatures
+        raise BadSignature(f"{name} is not of the form t=<seconds>,v1=<hex>")
+    return times[0], signatures
 
 
 def check_signature(signed: bytes, given: Sequence[str], secrets: Sequence[str]) -> None:

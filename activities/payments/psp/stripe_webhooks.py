@@ -8,14 +8,10 @@ from activities.payments.psp.http import JsonObject
 from activities.payments.psp.stripe_codes import name_of
 from activities.payments.psp.stripe_objects import KEY, MERCHANT_REF, refunded_of, time_of
 from domain.webhooks import (
-    TOLERANCE,
-    BadSignature,
     EventKind,
     PaymentEvent,
-    StaleSignature,
     Trust,
-    check_signature,
-    header_of,
+    check_timed_signature,
     json_object,
     reading,
     text_of,
@@ -69,28 +65,10 @@ def verify_stripe(
     Raises BadSignature where no v1 fits a secret, StaleSignature where t is off by more than
     TOLERANCE, and UnreadableEvent where the signed bytes are no event.
     """
-    signed_at, given = _time_and_signatures(header_of(headers, _HEADER))
-    check_signature(f"{signed_at}.".encode() + raw, given, secrets)
-    # After the signature, so that a stranger learns nothing about our clock.
-    age = abs(now.timestamp() - int(signed_at))
-    if age > TOLERANCE.total_seconds():
-        raise StaleSignature(
-            f"signed {age:.0f} s away from now, over the {TOLERANCE.total_seconds():.0f} s allowed:"
-            " check both clocks, or it is a replay"
-        )
+    check_timed_signature(raw, headers, _HEADER, now, secrets)
     body = json_object(raw)
     event = reading("stripe", lambda: _event(body))
     return [event] if event.ref else []
-
-
-def _time_and_signatures(header: str) -> tuple[str, list[str]]:
-    parts = [part.strip().partition("=") for part in header.split(",")]
-    times = [value for name, _, value in parts if name == "t"]
-    signatures = [value for name, _, value in parts if name == "v1"]
-    right = len(times) == 1 and times[0].isascii() and times[0].isdigit() and len(times[0]) <= 12
-    if not right or not signatures:
-        raise BadSignature(f"{_HEADER} is not of the form t=<seconds>,v1=<hex>")
-    return times[0], signatures
 
 
 def _event(body: JsonObject) -> PaymentEvent:
