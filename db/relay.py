@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
 from db.bus import BusDown, EventBus
 from db.outage import is_outage
-from db.repositories import outbox
+from db.repositories import idempotency, outbox, steps
 from db.session import Database
 
 BATCH: Final = 200
@@ -21,6 +22,9 @@ IDLE_SECONDS: Final = 0.1
 LONGEST_BACK_OFF_SECONDS: Final = 5.0
 PURGE_EVERY_SECONDS: Final = 600.0
 KEEP_SECONDS: Final = 7 * 24 * 3600.0
+KEEP_KEYS_SECONDS: Final = 30 * 24 * 3600.0
+# longer than any workflow history is kept: until then a saga may be reset and run again
+KEEP_GUARDS_SECONDS: Final = 90 * 24 * 3600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -76,3 +80,5 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 async def _purge(db: Database) -> None:
     async with db.unit_of_work() as session:
         await outbox.purge(session, KEEP_SECONDS)
+        await idempotency.purge(session, datetime.now(UTC) - timedelta(seconds=KEEP_KEYS_SECONDS))
+        await steps.purge(session, KEEP_GUARDS_SECONDS)

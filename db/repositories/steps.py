@@ -64,6 +64,18 @@ _UNDO = sql(
     json=("result",),
 )
 
+# a saga that is open may be replayed at any step, however old
+_PURGE = sql(
+    """
+    DELETE FROM step_guards WHERE key IN (
+        SELECT key FROM step_guards
+        WHERE at < now() - make_interval(secs => :seconds)
+          AND NOT EXISTS (SELECT 1 FROM sagas WHERE id = saga_id AND ended_at IS NULL)
+        LIMIT :limit
+    )
+    """
+)
+
 
 async def begin(session: AsyncSession, key: str, *, saga_id: str, step: str) -> Claim:
     """Claim the action `key` for this transaction; waits for another that has claimed it.
@@ -93,3 +105,8 @@ async def undo(session: AsyncSession, do_key: str, *, saga_id: str, step: str) -
         again=row["was"] == StepState.UNDONE,
         result=row["result"],
     )
+
+
+async def purge(session: AsyncSession, older_than_seconds: float, limit: int = 1000) -> int:
+    """Delete up to `limit` guards of sagas that ended, older than this; answers with how many."""
+    return await execute(session, _PURGE, seconds=float(older_than_seconds), limit=limit)

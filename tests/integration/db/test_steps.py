@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from db.errors import StepUndone
 from db.ids import new_ulid
-from db.repositories import steps, stock
+from db.repositories import sagas, steps, stock
 from db.repositories.steps import Claim, Undoing
 from db.session import Database
 from tests.integration.db import shop
@@ -136,3 +137,19 @@ async def _until_waiting(db: Database, table: str, *, waiting: bool) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"nobody {'waits for' if waiting else 'wrote'} {table}")
+
+
+async def test_guards_are_kept_while_their_saga_is_open_and_for_a_while_after(
+    shop_db: Database,
+) -> None:
+    a_day = 24 * 3600.0
+    async with shop_db.unit_of_work() as session:
+        await sagas.begin(session, "checkout:open", kind="checkout")
+        for key, saga in (("a", "checkout:open"), ("b", "checkout:ended"), ("c", "checkout:new")):
+            await steps.begin(session, key, saga_id=saga, step="reserve stock")
+        age = "UPDATE step_guards SET at = now() - interval '91 days' WHERE key <> 'c'"
+        await session.execute(text(age))
+        assert await steps.purge(session, 92 * a_day) == 0
+        assert await steps.purge(session, 90 * a_day) == 1
+        left = await session.execute(text("SELECT key FROM step_guards ORDER BY key"))
+        assert [row.key for row in left] == ["a", "c"]
