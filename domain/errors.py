@@ -9,6 +9,9 @@ DomainError(code, message)
 ├── SourcingError         an order that cannot be sourced as asked
 ├── BadSettlementLine     a settlement line that contradicts itself (in domain.settlements)
 ├── BadSettlementFile     a file that is no settlement report (in domain.settlement_file)
+├── ShippingError         what the rules of shipping cannot take (in domain.shipping)
+├── ReturnRefused         a return that the terms do not allow (in domain.returns)
+├── RefundShareError      pieces or amounts that were never sold (in domain.refund_shares)
 ├── SecondPersonNeeded    one person cannot write off what they asked for (in domain.cases)
 └── WebhookError          a webhook that is not signed, or cannot be read (in domain.webhooks)
 """

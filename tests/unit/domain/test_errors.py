@@ -4,7 +4,16 @@ import pickle
 
 import pytest
 
-from domain import cases, errors, settlement_file, settlements, webhooks
+from domain import (
+    cases,
+    errors,
+    refund_shares,
+    returns,
+    settlement_file,
+    settlements,
+    shipping,
+    webhooks,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,9 @@ from domain import cases, errors, settlement_file, settlements, webhooks
         (settlements.BadSettlementLine("l1", "words"), "BAD_SETTLEMENT_LINE"),
         (settlement_file.BadSettlementFile("words"), "BAD_SETTLEMENT_FILE"),
         (cases.SecondPersonNeeded("asha"), "SECOND_PERSON_NEEDED"),
+        (shipping.ShippingError("NOTHING_TO_SHIP", "words"), "NOTHING_TO_SHIP"),
+        (returns.ReturnRefused("TOO_LATE", "words"), "TOO_LATE"),
+        (refund_shares.RefundShareError("UNKNOWN_LINE", "words"), "UNKNOWN_LINE"),
     ],
 )
 def test_survives_pickling(error: errors.DomainError, code: str) -> None:
