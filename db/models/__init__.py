@@ -1,6 +1,13 @@
 """The tables, as typed classes; importing this package declares all of them."""
 
 from db.models.catalogue import Category, Listing, Offer, Product, Seller, Variant
+from db.models.invoices import (
+    GstCounter,
+    GstDocument,
+    GstDocumentFile,
+    GstDocumentLine,
+    GstSupplier,
+)
 from db.models.messages import OutboxEvent, WebhookEvent
 from db.models.orders import Order, OrderItem
 from db.models.payments import (
@@ -29,6 +36,11 @@ __all__ = [
     "CashLimit",
     "Category",
     "Dispute",
+    "GstCounter",
+    "GstDocument",
+    "GstDocumentFile",
+    "GstDocumentLine",
+    "GstSupplier",
     "IdempotencyKey",
     "LedgerEntry",
     "Listing",
