@@ -125,11 +125,12 @@ class PSPHttp:
                 method, url, auth=self._auth, headers=sent, **given
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return _trouble(error)
+            return trouble_of(error)
         return _read(response)
 
 
-def _trouble(error: Exception) -> Trouble:
+def trouble_of(error: Exception) -> Trouble:
+    """What an error of the network means: whether anything left us, and a code for support."""
     for kind, failure_class, code in _TRANSPORT:
         if isinstance(error, kind):
             return Trouble(failure_class, code)

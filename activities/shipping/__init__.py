@@ -1,0 +1,1 @@
+"""Parcels: the carriers that take them, behind one interface."""
